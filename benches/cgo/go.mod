@@ -1,0 +1,3 @@
+module cede/benches/cgo
+
+go 1.21

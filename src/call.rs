@@ -1,0 +1,299 @@
+//! Calls: C run in place, on the thread that polls, its slot ceded.
+
+mod core;
+mod options;
+mod scope;
+
+pub use scope::{Scope, scope, spawn};
+
+use self::core::Core;
+use crate::context::Label;
+use crate::errno::{CReturn, Errno};
+use crate::panic::{Payload, caught};
+use crate::stack::{Job, MAX_SIZE};
+use options::{Mode, Options};
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::marker::PhantomPinned;
+use std::panic::{Location, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// Runs C: awaits `f`, a closure that calls blocking C functions.
+///
+/// ```
+/// # let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+/// # runtime.block_on(async { tokio::spawn(async {
+/// let slept = cede::call(|| unsafe { libc::usleep(1000) }).await;
+/// assert_eq!(slept, 0);
+/// # }).await.unwrap(); });
+/// ```
+///
+/// # Thread and blocking
+///
+/// `f` runs within the poll, on the polling thread, on a C stack of its own, and may borrow. On a worker of a multi-thread
+/// runtime the worker's slot is ceded: if C takes longer than the monitor's patience (about 150 µs when the process
+/// was quiet, up to 2 ms amid short calls, see the crate's benches), another thread takes the slot and the other tasks go on.
+/// Futures of the *same* task do not: siblings in a `join!` wait until C has returned. On a current-thread runtime or in a
+/// `LocalSet` there is no other worker, and everything on that thread waits (logged once).
+///
+/// If the slot was taken, the task goes back to the run queue when C has returned, and gets its result when it is polled
+/// again.
+///
+/// # Callbacks
+///
+/// Rust code under C runs futures with [`callback`](crate::callback()).
+///
+/// # Cancellation
+///
+/// C runs exactly once if the future is polled, and not at all if it is not. Dropping the future, `select!`,
+/// `timeout` and `abort` have no effect before C has returned, since the poll does not return. If the future is
+/// dropped between C's return and the poll that would have delivered it, the result is dropped: return owning types.
+/// For calls that are [`suspendable`](Call::suspendable) see there.
+///
+/// # Panics
+///
+/// A panic of `f` or of a callback is raised from the `await` when C has returned. The poll panics if no C stack can
+/// be mapped; C has not run then.
+///
+/// # Shutdown
+///
+/// `Runtime::drop` waits until C has returned, as it does for any task that is being polled; `shutdown_timeout` waits no
+/// longer than it is told.
+#[track_caller]
+pub fn call<F, R>(f: F) -> Call<F, R>
+where
+    F: FnOnce() -> R,
+{
+    let label = Label {
+        name: None,
+        location: Location::caller(),
+    };
+    Call {
+        core: Core::new(Options::new(label)),
+        work: Work::Due(f),
+        _pinned: PhantomPinned,
+    }
+}
+
+/// A future that runs C. Made by [`call`], which says what it does; the methods here change how.
+///
+/// `Send` if the closure and its result are: a task may move to another thread before C starts and after it has
+/// returned, never in between.
+#[must_use = "C does not run unless the call is awaited"]
+pub struct Call<F, R> {
+    // Dropped before `work`, which C may still refer to while a suspended call is cancelled.
+    core: Core,
+    work: Work<F, R>,
+    _pinned: PhantomPinned,
+}
+
+/// The closure until it is run, its outcome until it is delivered.
+enum Work<F, R> {
+    Due(F),
+    Running,
+    Done(Result<R, Payload>),
+}
+
+impl<F, R> Call<F, R>
+where
+    F: FnOnce() -> R,
+{
+    /// Names the call in messages, spans and metrics. Use the C function's name.
+    pub fn named(mut self, name: &'static str) -> Self {
+        self.core.options().label.name = Some(name);
+        self
+    }
+
+    /// The size of the C stack, in bytes; 2 MiB if not set.
+    ///
+    /// Rounded up to 64 KiB, 256 KiB, 2 MiB or 8 MiB (zero to the smallest); more than that is mapped for this call alone. It
+    /// is address space: memory is committed when C touches it. Measured use of some libraries: SQLite 15 KiB,
+    /// `getaddrinfo` 20 KiB, curl with TLS 18 KiB, libgit2 78 KiB, the Lua test suite 406 KiB, glibc's `regcomp` 2 MiB. A signal
+    /// handler needs 12 KiB on top with AVX-512.
+    ///
+    /// C that runs off its stack hits a guard: a message on stderr names the call, and the process dies by `SIGSEGV`.
+    ///
+    /// # Panics
+    ///
+    /// If `bytes` is more than 1 GiB.
+    #[track_caller]
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        assert!(bytes <= MAX_SIZE, "stack_size({bytes}): a C stack has at most {MAX_SIZE} bytes");
+        self.core.options().stack_size = bytes;
+        self
+    }
+
+    /// Runs C on the thread's own stack: for libraries that compare addresses with the thread's stack bounds (CPython
+    /// from 3.12, QuickJS, the Boehm collector, a JVM).
+    ///
+    /// Callbacks are polled on top of C's frames. Such a call cannot suspend: with
+    /// [`suspendable`](Self::suspendable) a callback that is not ready is treated as in a plain call.
+    pub fn on_thread_stack(mut self) -> Self {
+        self.core.options().on_thread_stack = true;
+        self
+    }
+
+    /// Hands the slot off at once, because C is known to be long: no time is lost until the monitor retakes it.
+    ///
+    /// Costs a thread's wake-up, 5 µs or more. A worker whose last calls were all retaken does this by itself, until one of
+    /// them turns out to be short. Undoes [`brief`](Self::brief).
+    pub fn long(mut self) -> Self {
+        self.core.options().mode = Mode::Long;
+        self
+    }
+
+    /// Does not cede the slot: for C that takes less than a few microseconds and never blocks.
+    ///
+    /// Nothing watches such a call: while it lasts, its worker's other tasks wait. A callback that is not ready at once
+    /// hands the slot off all the same. Undoes [`long`](Self::long).
+    pub fn brief(mut self) -> Self {
+        self.core.options().mode = Mode::Brief;
+        self
+    }
+
+    /// Lets a callback that is not ready suspend the call, where its task cannot change threads: on a current-thread
+    /// runtime, and in the tasks of a `LocalSet`. The task returns `Pending`, and the thread goes on with others.
+    /// Elsewhere the thread parks, as in a plain call.
+    ///
+    /// # Thread
+    ///
+    /// A suspended call stays on its thread. Polled on another one (a current-thread runtime whose `block_on` was
+    /// called from there), it panics.
+    ///
+    /// # Cancellation
+    ///
+    /// `select!`, `timeout` and `abort` act at callbacks. A suspended call that is dropped resumes C within the drop, with
+    /// [`Refused::Cancelled`](crate::Refused::Cancelled) for this callback and all that follow, until C returns: this drop
+    /// takes as long as C does. Dropped on another thread it cannot be resumed: its C stack, and what C holds, are leaked
+    /// and the leak is reported (an `ERROR` event, [`Metrics::leaked_stacks`](crate::Metrics::leaked_stacks)).
+    ///
+    /// # What crosses between suspended calls
+    ///
+    /// Several suspended calls share one thread, so they share what C and Rust keep for each thread. errno and C++'s exception
+    /// state are kept apart. Everything else that a library keeps per thread is not: error queues (OpenSSL,
+    /// libgit2), recursive mutexes (SQLite in serialized mode deadlocks; `SQLITE_CONFIG_MULTITHREAD` is fine), current
+    /// contexts (EGL, CPython, Tcl). Keep them apart with [`Config::on_switch`](crate::Config::on_switch). On Rust's
+    /// side, do not suspend from within a scope that sets a thread-local for its duration (`scoped_tls`,
+    /// `LocalKey::sync_scope`, a nested executor, an entered span): it would be seen by whatever runs meanwhile.
+    pub fn suspendable(mut self) -> Self
+    where
+        F: 'static,
+        R: 'static,
+    {
+        self.core.options().suspendable = true;
+        self
+    }
+
+    /// Delivers errno beside the result, as in cgo's `r, err := C.f()`.
+    ///
+    /// errno is set to zero before `f` runs and read when it has returned, so this is the errno of C only if C is the
+    /// last thing that `f` does. Callbacks do not change it.
+    pub fn with_errno(self) -> Call<impl FnOnce() -> (R, Errno), (R, Errno)> {
+        self.map(|f| {
+            move || {
+                Errno::default().set();
+                let returned = f();
+                (returned, Errno::current())
+            }
+        })
+    }
+
+    /// Turns C's way of failing into a [`Result`]: the value that means failure for this type ([`CReturn`]) into the error
+    /// that errno names, anything else into `Ok`.
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let error = cede::call(|| unsafe { libc::close(-1) }).or_errno().await.unwrap_err();
+    /// assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The future's output is an error if C has failed.
+    pub fn or_errno(self) -> Call<impl FnOnce() -> io::Result<R::Value>, io::Result<R::Value>>
+    where
+        R: CReturn,
+    {
+        self.map(|f| {
+            move || {
+                let returned = f();
+                let errno = Errno::current();
+                returned.succeeded().ok_or_else(|| errno.into())
+            }
+        })
+    }
+
+    fn map<G, S>(self, wrap: impl FnOnce(F) -> G) -> Call<G, S>
+    where
+        G: FnOnce() -> S,
+    {
+        let Work::Due(f) = self.work else {
+            unreachable!("a call that is polled is pinned, and cannot be moved in here");
+        };
+        Call {
+            core: self.core,
+            work: Work::Due(wrap(f)),
+            _pinned: PhantomPinned,
+        }
+    }
+}
+
+impl<F, R> Work<F, R>
+where
+    F: FnOnce() -> R,
+{
+    /// What runs on the C stack.
+    ///
+    /// # Safety
+    ///
+    /// `this` points to a `Work<F, R>` that is due, that stays where it is, and that nobody else touches until this has
+    /// returned.
+    unsafe fn run(this: *mut ()) {
+        let this: *mut Self = this.cast();
+        // SAFETY: by this function's contract. No reference is held while `f` runs.
+        let due = unsafe { this.replace(Self::Running) };
+        let Self::Due(f) = due else {
+            unreachable!("run once");
+        };
+        let outcome = caught(f);
+        // SAFETY: by this function's contract; what is overwritten is `Running`, which has nothing to drop.
+        unsafe { this.write(Self::Done(outcome)) };
+    }
+}
+
+impl<F, R> Future for Call<F, R>
+where
+    F: FnOnce() -> R,
+{
+    type Output = R;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        // SAFETY: nothing is moved out of `self` but the outcome, once C has returned and nobody refers to it.
+        let this = unsafe { self.get_unchecked_mut() };
+        let job = Job {
+            run: Work::<F, R>::run,
+            argument: (&raw mut this.work).cast(),
+        };
+        // SAFETY: the job is made from the same pinned place at every poll; `work` is due until it runs, is touched by
+        // nobody but the job until C has returned, and is dropped after `core`.
+        ready!(unsafe { this.core.poll(&job, cx) });
+        if let Some(payload) = this.core.take_panic() {
+            resume_unwind(payload);
+        }
+        match std::mem::replace(&mut this.work, Work::Running) {
+            Work::Done(Ok(returned)) => Poll::Ready(returned),
+            Work::Done(Err(payload)) => resume_unwind(payload),
+            _ => unreachable!("C has returned"),
+        }
+    }
+}
+
+impl<F, R> fmt::Debug for Call<F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").finish_non_exhaustive()
+    }
+}

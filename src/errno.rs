@@ -1,0 +1,110 @@
+//! C's `errno`: read after a call, kept across everything that we put between two of C's instructions.
+
+mod c_return;
+
+pub use c_return::CReturn;
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+
+/// The value that `errno` had when a C function returned.
+///
+/// Part of a call's result with [`Call::with_errno`](crate::Call::with_errno), as in cgo's `r, err := C.f()`. Zero means
+/// that C reported nothing. As ever with C, a value other than zero tells of an error only if the function says that it
+/// failed; [`Call::or_errno`](crate::Call::or_errno) looks at both.
+///
+/// ```
+/// # futures::executor::block_on(async {
+/// let (fd, errno) = cede::call(|| unsafe { libc::open(c"/does/not/exist".as_ptr(), libc::O_RDONLY) })
+///     .with_errno()
+///     .await;
+/// assert_eq!(fd, -1);
+/// assert_eq!(errno.raw(), libc::ENOENT);
+/// # });
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Errno(i32);
+
+impl Errno {
+    /// The number, as in `errno.h`.
+    pub fn raw(self) -> i32 {
+        self.0
+    }
+
+    /// Whether C reported nothing.
+    pub fn is_ok(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The calling thread's errno, now.
+    pub(crate) fn current() -> Self {
+        // SAFETY: the location is this thread's errno.
+        Self(unsafe { *location() })
+    }
+
+    /// Makes this the calling thread's errno.
+    pub(crate) fn set(self) {
+        // SAFETY: the location is this thread's errno, and no reference to it is held anywhere.
+        unsafe { *location() = self.0 }
+    }
+}
+
+impl From<Errno> for io::Error {
+    fn from(errno: Errno) -> Self {
+        io::Error::from_raw_os_error(errno.0)
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        io::Error::from(*self).fmt(f)
+    }
+}
+
+/// Restores errno when it is dropped, so that C does not see what Rust did to it in between.
+///
+/// Thread-bound: it must be dropped on the thread that made it, and a C stack that holds one is resumed only there.
+#[must_use]
+pub(crate) struct Keep {
+    errno: Errno,
+    _thread_bound: PhantomData<*mut ()>,
+}
+
+impl Keep {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self {
+            errno: Errno::current(),
+            _thread_bound: PhantomData,
+        }
+    }
+}
+
+impl Drop for Keep {
+    #[inline]
+    fn drop(&mut self) {
+        self.errno.set();
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "emscripten", target_os = "redox", target_os = "hurd"))]
+#[inline]
+fn location() -> *mut i32 {
+    // SAFETY: takes nothing, and is always there.
+    unsafe { libc::__errno_location() }
+}
+
+#[cfg(any(target_os = "macos", target_os = "ios", target_os = "freebsd"))]
+#[inline]
+fn location() -> *mut i32 {
+    // SAFETY: takes nothing, and is always there.
+    unsafe { libc::__error() }
+}
+
+#[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
+#[inline]
+fn location() -> *mut i32 {
+    // SAFETY: takes nothing, and is always there.
+    unsafe { libc::__errno() }
+}

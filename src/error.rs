@@ -1,0 +1,45 @@
+//! Why a callback cannot run.
+
+use std::error::Error;
+use std::fmt;
+
+/// Why a callback was not run, or not run to its end. C has to be told in its own terms: return the library's error code.
+///
+/// A refusal is not a panic and unwinds nothing: it is a value for the Rust code under C to turn into whatever makes C
+/// give up by its own rules.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refused {
+    /// This thread runs no [`call`](crate::call): C was called by other means, or it called from a thread of its own.
+    NoCall,
+    /// The call's future was dropped while C was suspended; C is to return.
+    Cancelled,
+    /// A callback of this call has panicked, now or earlier. The panic is raised from the awaited call once C has
+    /// returned; until then no further callback runs.
+    Panicked,
+    /// The thread is unwinding. A future is not polled by destructors that run because of a panic.
+    Panicking,
+    /// The future is not `Send`, and this call may change threads at a callback.
+    NotLocal,
+    /// The future is not ready, and to wait for it here would stop the only thread that can make it so: a current-thread
+    /// runtime or a `LocalSet`. Make the call [`suspendable`](crate::Call::suspendable).
+    WouldStarve,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoCall => "callback refused: no cede::call is running on this thread",
+            Self::Cancelled => "callback refused: the call was cancelled",
+            Self::Panicked => "callback refused: a callback of this call has panicked",
+            Self::Panicking => "callback refused: the thread is panicking",
+            Self::NotLocal => "callback refused: a future that is not Send cannot run under a call that may change threads",
+            Self::WouldStarve => {
+                "callback refused: waiting here would stop the only thread that can wake it; \
+                 make the call suspendable: cede::call(..).suspendable()"
+            }
+        })
+    }
+}
+
+impl Error for Refused {}

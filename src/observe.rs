@@ -1,0 +1,152 @@
+//! What can be seen from outside: counters, gauges, and events with target `cede`.
+
+use crate::panic::{caught, discard};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+/// A number that only grows.
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number of things that are there now.
+pub(crate) struct Gauge(AtomicUsize);
+
+impl Gauge {
+    pub(crate) fn add(&self, n: usize) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sub(&self, n: usize) {
+        self.0.fetch_sub(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+pub(crate) mod counter {
+    use super::{AtomicU64, Counter};
+
+    pub(crate) static RETAKES: Counter = Counter(AtomicU64::new(0));
+    pub(crate) static HAND_OFFS: Counter = Counter(AtomicU64::new(0));
+    pub(crate) static REFUSALS: Counter = Counter(AtomicU64::new(0));
+    pub(crate) static PANICS: Counter = Counter(AtomicU64::new(0));
+    pub(crate) static LEAKED_STACKS: Counter = Counter(AtomicU64::new(0));
+}
+
+pub(crate) mod gauge {
+    use super::{AtomicUsize, Gauge};
+
+    pub(crate) static STANDBY_THREADS: Gauge = Gauge(AtomicUsize::new(0));
+    pub(crate) static STACKS: Gauge = Gauge(AtomicUsize::new(0));
+    pub(crate) static STACK_BYTES_MAPPED: Gauge = Gauge(AtomicUsize::new(0));
+}
+
+/// What the crate has done and has, process-wide, at one moment. Taken by [`metrics`].
+///
+/// The fields are read one after the other: each is exact, their sums are exact when nothing is going on.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// Slots that the monitor took from a call that lasted.
+    pub retakes: u64,
+    /// Slots that a call gave away itself: `long()`, a callback that parks, a worker whose calls have been long.
+    pub hand_offs: u64,
+    /// Callbacks that were refused.
+    pub refusals: u64,
+    /// Callbacks that panicked.
+    pub panics: u64,
+    /// Suspended C stacks that had to be given up, because their call was dropped on another thread.
+    pub leaked_stacks: u64,
+    /// Standby threads alive, idle ones included.
+    pub standby_threads: usize,
+    /// C stacks alive: those that run a call, those that are suspended, and those kept for the next call.
+    pub stacks: usize,
+    /// Address space set aside for C stacks, in bytes. Memory is committed when it is touched.
+    pub stack_bytes_mapped: usize,
+}
+
+/// Reads the crate's counters and gauges.
+///
+/// Takes no lock and may be called from anywhere, also under C.
+pub fn metrics() -> Metrics {
+    Metrics {
+        retakes: counter::RETAKES.get(),
+        hand_offs: counter::HAND_OFFS.get(),
+        refusals: counter::REFUSALS.get(),
+        panics: counter::PANICS.get(),
+        leaked_stacks: counter::LEAKED_STACKS.get(),
+        standby_threads: gauge::STANDBY_THREADS.get(),
+        stacks: gauge::STACKS.get(),
+        stack_bytes_mapped: gauge::STACK_BYTES_MAPPED.get(),
+    }
+}
+
+/// `true` the first time, for what is said once a process.
+fn first(said: &AtomicBool) -> bool {
+    !said.swap(true, Ordering::Relaxed)
+}
+
+/// Emits an event. A subscriber that panics must not unwind into C, nor into the middle of a hand-off.
+fn emit(event: impl FnOnce()) {
+    if let Err(payload) = caught(event) {
+        discard(payload);
+    }
+}
+
+/// A call ran on a current-thread runtime, which has no other worker to go on meanwhile.
+#[inline]
+pub(crate) fn nothing_to_cede() {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.load(Ordering::Relaxed) && first(&SAID) {
+        emit(|| {
+            tracing::warn!(
+                target: "cede",
+                "C runs in place on a current-thread runtime: its other tasks wait until C returns (said once)"
+            );
+        });
+    }
+}
+
+/// A worker keeps its slot during a call because no standby thread could be had.
+pub(crate) fn no_standby(why: impl fmt::Debug) {
+    emit(|| tracing::warn!(target: "cede", ?why, "no standby thread: this call keeps its worker's slot"));
+}
+
+pub(crate) fn self_test_failed() {
+    emit(|| {
+        tracing::warn!(
+            target: "cede",
+            "this tokio does not hand its workers over as expected: calls use plain block_in_place, which is slower"
+        );
+    });
+}
+
+pub(crate) fn leaked_stack(call: &dyn fmt::Display) {
+    counter::LEAKED_STACKS.add(1);
+    emit(|| {
+        tracing::error!(
+            target: "cede",
+            %call,
+            "a suspended call was dropped on a thread that is not its own: its C stack is given up, C never returns"
+        );
+    });
+}
+
+pub(crate) fn refused(call: Option<&dyn fmt::Display>, why: crate::Refused) {
+    counter::REFUSALS.add(1);
+    emit(|| match call {
+        Some(call) => tracing::debug!(target: "cede", %call, %why, "callback refused"),
+        None => tracing::debug!(target: "cede", %why, "callback refused"),
+    });
+}

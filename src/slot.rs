@@ -1,0 +1,54 @@
+//! The slot of a worker: ceded around C, retaken when C lasts, re-acquired when C returns.
+//!
+//! # States of a worker's core
+//!
+//! ```text
+//!                      frame opens                          monitor retakes, or the owner hands off
+//!   held by its thread ───────────▶ in the cell, ours still ───────────────────────────────────────▶ standby's
+//!            ▲                            │                                                              │
+//!            └────────────────────────────┘                                                              ▼
+//!                  frame closes                                 the owner's task goes back to the run queue
+//! ```
+//!
+//! # Rules
+//!
+//! 1. While a frame is open and its slot is not lost, nobody runs on it: a callback may use it by marking even.
+//! 2. The [`handshake`] decides between owner and monitor while the frame is open. At its end the cell decides: after
+//!    every frame [`core::has_core`] says who has the core, for a user's own `block_in_place` may have left jobs that take it.
+//! 3. A thread whose frame ended without its core polls no further: its task is woken and returns `Pending`, always.
+//!    (tokio itself lets the task run on, so that more tasks than workers are being polled.)
+//! 4. A thread arms only when it holds its core, and for one job: `(runtime, worker)`. With the job the standby goes.
+//! 5. What decides is the thread's own job, not the handle that happens to be entered. One exception: with a
+//!    current-thread runtime's handle entered on a worker, the worker is not recognised and nothing is ceded.
+//!
+//! The parts: [`handshake`] and `doze` are the pure protocols, `record` what the monitor sees of a thread, [`core`]
+//! tokio's hand-off, `standby` the thread that takes over, `life` the runtime it works for, `monitor` the scan, and
+//! [`thread`] what the owner does.
+
+mod core;
+mod doze;
+mod handshake;
+mod life;
+mod monitor;
+mod record;
+mod self_test;
+mod standby;
+mod thread;
+
+use life::Life;
+pub(crate) use thread::{Frame, Job, Reacquired, ThreadSlot, in_local_set, with_thread};
+
+use crate::config::StandbyThreads;
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+impl StandbyThreads {
+    /// Makes these the settings of one runtime.
+    ///
+    /// They hold for threads that start from now on: apply them before the runtime's first call. On a current-thread
+    /// runtime, which has no standby threads, nothing happens.
+    pub fn apply_to(self, runtime: &Handle) {
+        if runtime.runtime_flavor() != RuntimeFlavor::CurrentThread {
+            Life::of(runtime).set_threads(self);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The mark and the claim: how an owner and the monitor agree on who has a slot while a frame is open.
+//!
+//! # The two words
+//!
+//! The **mark** is written by the owner alone. Its upper bits count the transitions, so that no value ever returns;
+//! its lower two bits are the phase:
+//!
+//! ```text
+//!   63                    2 1 0
+//!  ├───────────────────────┼───┤
+//!  │ transitions so far    │ph │   00 closed: no frame    01 in C (odd)    10 in Rust (even)
+//!  └───────────────────────┴───┘
+//! ```
+//!
+//! The **claim** is `FREE`, `CLAIMED` (the monitor is about to decide) or `TAKEN` (the slot of this frame was given
+//! away).
+//!
+//! # Rules
+//!
+//! 1. Only the owner stores the mark. After each store it passes the light fence and loads the claim.
+//! 2. Only a thread that turned `FREE` into `CLAIMED` decides. It passes the heavy fence, then loads the mark:
+//!    unchanged since it was seen, the claim becomes `TAKEN`; changed, it becomes `FREE` again.
+//! 3. An owner that loads `CLAIMED` waits for the verdict. It is a few instructions and one system call away.
+//! 4. An owner may give its own slot away: `FREE` to `TAKEN` in one step.
+//! 5. `TAKEN` lasts as long as the frame: the owner alone turns it into `FREE`, after it has closed the frame.
+//!
+//! The fences of rules 1 and 2 see to it that either the owner loads the claim or the claimant loads the new mark. So an
+//! owner that was told `Kept` on entering Rust is never retaken on the strength of the mark it had in C.
+//! `integration-tests/tests/handshake_loom.rs` runs this file through every interleaving.
+
+use crate::sync::{AtomicU32, AtomicU64, Ordering, heavy_fence, light_fence, pause};
+
+const FREE: u32 = 0;
+const CLAIMED: u32 = 1;
+const TAKEN: u32 = 2;
+
+/// Where the owner of a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Closed = 0b00,
+    InC = 0b01,
+    InRust = 0b10,
+}
+
+const PHASE_BITS: u64 = 0b11;
+const ONE_TRANSITION: u64 = 0b100;
+
+/// One value of the mark; equal values mean that the owner has made no transition in between.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark(u64);
+
+impl Mark {
+    pub(crate) fn phase(self) -> Phase {
+        match self.0 & PHASE_BITS {
+            0b00 => Phase::Closed,
+            0b01 => Phase::InC,
+            _ => Phase::InRust,
+        }
+    }
+}
+
+/// What the owner learns after a transition.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The slot is the owner's, and stays so until its next transition.
+    Kept,
+    /// The slot of this frame was given away.
+    Lost,
+}
+
+/// The two words of one thread.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    mark: AtomicU64,
+    claim: AtomicU32,
+}
+
+impl Handshake {
+    pub(crate) fn new() -> Self {
+        Self {
+            mark: AtomicU64::new(0),
+            claim: AtomicU32::new(FREE),
+        }
+    }
+
+    /// Owner: enters `phase` (rules 1 and 3).
+    #[inline]
+    pub(crate) fn transition_to(&self, phase: Phase) -> Verdict {
+        let now = self.mark.load(Ordering::Relaxed);
+        let next = (now & !PHASE_BITS).wrapping_add(ONE_TRANSITION) | phase as u64;
+        self.mark.store(next, Ordering::Release);
+        light_fence();
+        match self.claim.load(Ordering::Acquire) {
+            FREE => Verdict::Kept,
+            _ => self.await_verdict(),
+        }
+    }
+
+    /// Owner: closes the frame and makes the claim ready for the next one (rule 5).
+    #[inline]
+    pub(crate) fn close(&self) -> Verdict {
+        let verdict = self.transition_to(Phase::Closed);
+        if verdict == Verdict::Lost {
+            self.claim.store(FREE, Ordering::Release);
+        }
+        verdict
+    }
+
+    /// Owner: whether the slot of the open frame was given away.
+    #[inline]
+    pub(crate) fn is_lost(&self) -> bool {
+        self.claim.load(Ordering::Acquire) != FREE && self.await_verdict() == Verdict::Lost
+    }
+
+    /// Owner: gives the slot away (rule 4). `false` if it was already gone.
+    #[must_use]
+    pub(crate) fn give_away(&self) -> bool {
+        loop {
+            match self.claim.compare_exchange(FREE, TAKEN, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(TAKEN) => return false,
+                Err(_) => pause(),
+            }
+        }
+    }
+
+    /// Monitor: the mark as it is now.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(self.mark.load(Ordering::Acquire))
+    }
+
+    /// Monitor: takes the slot if the owner has not moved since `seen` (rule 2).
+    #[must_use]
+    pub(crate) fn try_take(&self, seen: Mark) -> bool {
+        if self.claim.compare_exchange(FREE, CLAIMED, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            return false;
+        }
+        heavy_fence();
+        let unmoved = self.mark() == seen;
+        self.claim.store(if unmoved { TAKEN } else { FREE }, Ordering::Release);
+        unmoved
+    }
+
+    #[cold]
+    fn await_verdict(&self) -> Verdict {
+        loop {
+            match self.claim.load(Ordering::Acquire) {
+                FREE => return Verdict::Kept,
+                TAKEN => return Verdict::Lost,
+                _ => pause(),
+            }
+        }
+    }
+}

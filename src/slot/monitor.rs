@@ -1,0 +1,157 @@
+//! The monitor: one thread that retakes the slots of calls that last, as Go's `sysmon` does.
+//!
+//! It sees a frame twice with the same mark: odd means that C has been running since the first look, and the slot is
+//! retaken; even means that user code has been running inside the frame, and after [`STUCK_IN_RUST`] the slot is
+//! retaken too, for that code may wait for something that only this worker's queue can bring about.
+//!
+//! # Pace
+//!
+//! A scan follows the last one after [`SHORTEST`], which doubles up to [`LONGEST`] while nothing changes hands. A frame
+//! that may have to be retaken is looked at again after `SHORTEST`, so a call that lasts is retaken at most
+//! `LONGEST` + `SHORTEST` and two wake-ups of this thread after it began. With no frame open for [`QUIET_SCANS`] the
+//! monitor sleeps until the next frame wakes it, and starts anew with `SHORTEST`.
+
+use super::handshake::Phase;
+use super::record::{self, Watched};
+use super::{doze::Doze, life};
+use crate::observe;
+use crate::sync::{AtomicU32, register_heavy_fence};
+use std::sync::OnceLock;
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+/// As short as a sleep gets with the default timer slack of 50 µs: about 75 µs in all, measured.
+const SHORTEST: Duration = Duration::from_micros(20);
+/// Guessed: keeps the monitor well under 2 % of a core, and a retake under 2 ms.
+const LONGEST: Duration = Duration::from_millis(1);
+/// How long Rust code may run inside a frame. The time Go allows a goroutine before it preempts it.
+const STUCK_IN_RUST: Duration = Duration::from_millis(10);
+/// Scans without an open frame before the monitor sleeps for good. Guessed: a tenth of a second at `LONGEST`, so that
+/// a service with a call every few milliseconds does not pay for a wake-up at each.
+const QUIET_SCANS: u32 = 100;
+
+static DOZE: Doze = Doze::asleep_with(AtomicU32::new(1));
+static MONITOR: OnceLock<Option<Thread>> = OnceLock::new();
+
+/// Starts the monitor if it does not run yet. `false` if the system has no thread for it.
+pub(super) fn ensure_running() -> bool {
+    MONITOR.get_or_init(start).is_some()
+}
+
+/// To be called when a frame has been opened, after its mark and the light fence.
+#[inline]
+pub(super) fn frame_opened() {
+    if DOZE.rouse() {
+        wake();
+    }
+}
+
+#[cold]
+fn wake() {
+    if let Some(Some(monitor)) = MONITOR.get() {
+        monitor.unpark();
+    }
+}
+
+fn start() -> Option<Thread> {
+    register_heavy_fence();
+    let spawned = without_signals(|| thread::Builder::new().name("cede-monitor".into()).spawn(run));
+    spawned.ok().map(|handle| handle.thread().clone())
+}
+
+/// Spawns a thread on which no signal is delivered: the process's handlers run on its own threads.
+fn without_signals<R>(spawn: impl FnOnce() -> R) -> R {
+    let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigfillset initialises the set it is given.
+    unsafe { libc::sigfillset(all.as_mut_ptr()) };
+    // SAFETY: both sets are valid for the access; `all` is initialised.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
+    let spawned = spawn();
+    // SAFETY: the call above initialised `before`.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    spawned
+}
+
+fn run() {
+    loop {
+        sleep_until_a_frame_opens();
+        watch();
+    }
+}
+
+fn sleep_until_a_frame_opens() {
+    DOZE.announce();
+    if record::any_open() {
+        DOZE.retract();
+    }
+    while DOZE.is_asleep() {
+        thread::park();
+    }
+}
+
+/// Scans until all is quiet.
+fn watch() {
+    let mut pause = SHORTEST;
+    let mut quiet = 0;
+    while quiet < QUIET_SCANS {
+        let found = look_twice();
+        quiet = if found == Found::Nothing { quiet + 1 } else { 0 };
+        pause = if found == Found::Lasting { SHORTEST } else { LONGEST.min(pause * 2) };
+        thread::sleep(pause);
+    }
+    life::trim_idle();
+}
+
+/// Scans, and soon once more if there is something to tell a lasting call from a brief one by.
+fn look_twice() -> Found {
+    match scan() {
+        Found::Brief => {
+            thread::sleep(SHORTEST);
+            scan().max(Found::Brief)
+        }
+        found => found,
+    }
+}
+
+/// What a scan came across.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Found {
+    /// No frame is open that could be retaken.
+    Nothing,
+    /// Frames are open; none was retaken.
+    Brief,
+    /// A slot was retaken.
+    Lasting,
+}
+
+fn scan() -> Found {
+    let now = Instant::now();
+    let mut found = Found::Nothing;
+    record::for_each(|watched| found = found.max(look_at(watched, now)));
+    found
+}
+
+fn look_at(watched: &mut Watched, now: Instant) -> Found {
+    let Watched { record, seen, since } = watched;
+    if !record.is_armed() {
+        return Found::Nothing;
+    }
+    let mark = record.handshake.mark();
+    let phase = mark.phase();
+    if phase == Phase::Closed {
+        return Found::Nothing;
+    }
+    if mark != *seen {
+        *seen = mark;
+        *since = Some(now);
+        return Found::Brief;
+    }
+    let due = phase == Phase::InC || since.is_some_and(|since| now - since >= STUCK_IN_RUST);
+    if due && record.handshake.try_take(mark) {
+        record.release_standby();
+        observe::counter::RETAKES.add(1);
+        return Found::Lasting;
+    }
+    Found::Brief
+}

@@ -1,0 +1,21 @@
+//! Atomics, fences and locks, behind one set of names.
+//!
+//! The handshakes of [`slot`](crate::slot) use nothing but what this module exports, so that the model checker can
+//! compile the very same files against its own atomics (`integration-tests/tests/handshake_loom.rs`).
+
+mod fence;
+
+pub(crate) use fence::{heavy_fence, light_fence, register_heavy_fence};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Gives way to the thread whose store we are waiting for.
+pub(crate) fn pause() {
+    std::thread::yield_now();
+}
+
+/// Locks without regard to poisoning: every critical section of the crate leaves its data whole at each step.
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
