@@ -3,15 +3,15 @@
 mod core;
 mod options;
 mod scope;
+mod suspendable;
 
 pub use scope::{Scope, scope, spawn};
 
 use self::core::Core;
 use crate::context::Label;
 use crate::errno::{CReturn, Errno};
-use crate::panic::{Payload, caught};
 use crate::stack::{Job, MAX_SIZE};
-use options::{Mode, Options};
+use options::{GroundKind, Mode, Options};
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -93,7 +93,7 @@ pub struct Call<F, R> {
 enum Work<F, R> {
     Due(F),
     Running,
-    Done(Result<R, Payload>),
+    Done(R),
 }
 
 impl<F, R> Call<F, R>
@@ -120,8 +120,10 @@ where
     /// If `bytes` is more than 1 GiB.
     #[track_caller]
     pub fn stack_size(mut self, bytes: usize) -> Self {
-        assert!(bytes <= MAX_SIZE, "stack_size({bytes}): a C stack has at most {MAX_SIZE} bytes");
-        self.core.options().stack_size = bytes;
+        match u32::try_from(bytes) {
+            Ok(bytes) if bytes <= MAX_SIZE => self.core.options().stack_size = bytes,
+            _ => panic!("stack_size({bytes}): a C stack has at most {MAX_SIZE} bytes"),
+        }
         self
     }
 
@@ -131,7 +133,7 @@ where
     /// Callbacks are polled on top of C's frames. Such a call cannot suspend: with
     /// [`suspendable`](Self::suspendable) a callback that is not ready is treated as in a plain call.
     pub fn on_thread_stack(mut self) -> Self {
-        self.core.options().on_thread_stack = true;
+        self.core.options().ground = GroundKind::ThreadStack;
         self
     }
 
@@ -182,7 +184,10 @@ where
         F: 'static,
         R: 'static,
     {
-        self.core.options().suspendable = true;
+        let ground = &mut self.core.options().ground;
+        if *ground != GroundKind::ThreadStack {
+            *ground = GroundKind::Suspendable;
+        }
         self
     }
 
@@ -250,7 +255,7 @@ where
     /// # Safety
     ///
     /// `this` points to a `Work<F, R>` that is due, that stays where it is, and that nobody else touches until this has
-    /// returned.
+    /// returned or unwound.
     unsafe fn run(this: *mut ()) {
         let this: *mut Self = this.cast();
         // SAFETY: by this function's contract. No reference is held while `f` runs.
@@ -258,9 +263,9 @@ where
         let Self::Due(f) = due else {
             unreachable!("run once");
         };
-        let outcome = caught(f);
+        let returned = f();
         // SAFETY: by this function's contract; what is overwritten is `Running`, which has nothing to drop.
-        unsafe { this.write(Self::Done(outcome)) };
+        unsafe { this.write(Self::Done(returned)) };
     }
 }
 
@@ -280,13 +285,11 @@ where
         };
         // SAFETY: the job is made from the same pinned place at every poll; `work` is due until it runs, is touched by
         // nobody but the job until C has returned, and is dropped after `core`.
-        ready!(unsafe { this.core.poll(&job, cx) });
-        if let Some(payload) = this.core.take_panic() {
+        if let Some(payload) = ready!(unsafe { this.core.poll(&job, cx) }) {
             resume_unwind(payload);
         }
         match std::mem::replace(&mut this.work, Work::Running) {
-            Work::Done(Ok(returned)) => Poll::Ready(returned),
-            Work::Done(Err(payload)) => resume_unwind(payload),
+            Work::Done(returned) => Poll::Ready(returned),
             _ => unreachable!("C has returned"),
         }
     }

@@ -28,7 +28,7 @@ use crate::context::{self, Context, Ground};
 use crate::errno;
 use crate::error::Refused;
 use crate::observe;
-use crate::slot::with_thread;
+use crate::slot::{ThreadSlot, with_thread};
 use asked::Cell;
 use std::future::Future;
 
@@ -125,9 +125,10 @@ fn ask(context: Option<&Context>, asked: Asked) -> Result<(), Refused> {
         Ground::CStack(suspender) => unsafe { context.suspend_for(asked, suspender) },
         Ground::ThreadStack => with_thread(|thread| {
             let _outside = context.step_out();
-            thread.inspect(|thread| thread.enter_rust());
+            let marks = thread.and_then(ThreadSlot::marks);
+            marks.inspect(|marks| marks.enter_rust());
             let answer = drive(context, &asked, thread);
-            thread.inspect(|thread| thread.enter_c());
+            marks.inspect(|marks| marks.enter_c());
             answer
         }),
     }

@@ -53,14 +53,15 @@ pub(crate) enum Ground {
 
 /// One running call.
 pub(crate) struct Context {
-    label: Label,
+    /// Not a copy: it was written a moment ago, word by word, and to copy it as a whole would wait for that.
+    label: NonNull<Label>,
     ground: Ground,
     asked: Cell<Option<Asked>>,
     answer: Cell<Result<(), Refused>>,
-    cancelled: Cell<bool>,
+    /// What every callback from here on is refused with.
+    refusal: Cell<Option<Refused>>,
     /// The first panic of a callback, until the call raises it.
     panic: Cell<Option<Payload>>,
-    panicked: Cell<bool>,
     /// Whether the slot was lost while a callback waited, although the call itself had opened no frame.
     slot_lost: Cell<bool>,
     /// The waker of the poll that C runs in.
@@ -70,16 +71,18 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    #[inline]
-    pub(crate) fn new(label: Label, ground: Ground) -> Self {
+    /// # Safety
+    ///
+    /// `label` stays where it is for as long as the context lives.
+    #[inline(always)]
+    pub(crate) unsafe fn new(label: &Label, ground: Ground) -> Self {
         Self {
-            label,
+            label: NonNull::from(label),
             ground,
             asked: Cell::new(None),
             answer: Cell::new(Ok(())),
-            cancelled: Cell::new(false),
+            refusal: Cell::new(None),
             panic: Cell::new(None),
-            panicked: Cell::new(false),
             slot_lost: Cell::new(false),
             task_waker: Cell::new(None),
             parker: OnceCell::new(),
@@ -89,7 +92,8 @@ impl Context {
 
     #[inline]
     pub(crate) fn label(&self) -> &Label {
-        &self.label
+        // SAFETY: by the contract of `new`.
+        unsafe { self.label.as_ref() }
     }
 
     #[inline]
@@ -143,24 +147,18 @@ impl Context {
     /// Why no callback of this call may run, if so.
     #[inline]
     pub(crate) fn refusal(&self) -> Option<Refused> {
-        if self.cancelled.get() {
-            Some(Refused::Cancelled)
-        } else if self.panicked.get() {
-            Some(Refused::Panicked)
-        } else {
-            None
-        }
+        self.refusal.get()
     }
 
     /// Refuses every callback from here on.
     pub(crate) fn cancel(&self) {
-        self.cancelled.set(true);
+        self.refusal.set(Some(Refused::Cancelled));
     }
 
     /// Keeps the first panic of a callback for the call to raise.
     #[cold]
     pub(crate) fn keep_panic(&self, payload: Payload) {
-        self.panicked.set(true);
+        self.refusal.set(self.refusal.get().or(Some(Refused::Panicked)));
         let first = match self.panic.take() {
             None => payload,
             Some(first) => {
@@ -171,10 +169,36 @@ impl Context {
         self.panic.set(Some(first));
     }
 
-    /// The panic to raise now that C has returned.
+    /// Whether no callback has left anything behind, so that there is nothing to settle and nothing to drop.
     #[inline]
-    pub(crate) fn take_panic(&self) -> Option<Payload> {
-        if self.panicked.get() { self.panic.take() } else { None }
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.parker.get().is_none() && self.refusal.get().is_none()
+    }
+
+    /// The panic that the call is to raise now that C is through: the first of its callbacks', or else `own`.
+    #[inline]
+    pub(crate) fn settle_panic(&self, own: Option<Payload>) -> Option<Payload> {
+        if own.is_none() && self.refusal.get().is_none() {
+            return None;
+        }
+        self.choose_panic(own)
+    }
+
+    #[cold]
+    fn choose_panic(&self, own: Option<Payload>) -> Option<Payload> {
+        match (self.panic.take(), own) {
+            (Some(first), Some(own)) => {
+                panic::discard(own);
+                Some(first)
+            }
+            (first, own) => first.or(own),
+        }
+    }
+
+    /// Whether the thread has lost its slot while a callback waited, without the call's having opened a frame.
+    #[inline]
+    pub(crate) fn has_lost_slot(&self) -> bool {
+        self.slot_lost.get()
     }
 
     /// What wakes this call's thread when it is parked.
@@ -198,14 +222,11 @@ impl Context {
         self.task_waker.get().map(|waker| unsafe { waker.as_ref() })
     }
 
+    /// The slot was lost while a callback waited.
     pub(crate) fn lose_slot(&self) {
         self.slot_lost.set(true);
     }
 
-    #[inline]
-    pub(crate) fn has_lost_slot(&self) -> bool {
-        self.slot_lost.get()
-    }
 }
 
 /// Restores the outer call on drop.
@@ -243,7 +264,8 @@ pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
 pub(crate) fn describe(write: &mut dyn FnMut(&[u8])) {
     with_current(|context| match context {
         None => write(b"(none)"),
-        Some(Context { label, .. }) => {
+        Some(context) => {
+            let label = context.label();
             write(b"`");
             write(label.name.unwrap_or("(unnamed)").as_bytes());
             write(b"` (");

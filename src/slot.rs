@@ -36,7 +36,7 @@ mod standby;
 mod thread;
 
 use life::Life;
-pub(crate) use thread::{Frame, Job, Reacquired, ThreadSlot, in_local_set, with_thread};
+pub(crate) use thread::{Frame, Job, Marks, Reacquired, ThreadSlot, in_local_set, with_thread};
 
 use crate::config::StandbyThreads;
 use tokio::runtime::{Handle, RuntimeFlavor};

@@ -16,7 +16,7 @@ mod class;
 mod exceptions;
 mod machine;
 mod mapping;
-pub(crate) mod overflow;
+mod overflow;
 mod slab;
 
 pub(crate) use cache::{acquire, release};

@@ -14,13 +14,23 @@ pub(super) enum Mode {
     Brief,
 }
 
+/// What C runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GroundKind {
+    /// A C stack that is in use until C returns.
+    CStack,
+    /// A C stack that may be set aside at a callback.
+    Suspendable,
+    /// The thread's own stack. Has precedence over `Suspendable`.
+    ThreadStack,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Options {
     pub(super) label: Label,
-    pub(super) stack_size: usize,
+    pub(super) stack_size: u32,
     pub(super) mode: Mode,
-    pub(super) on_thread_stack: bool,
-    pub(super) suspendable: bool,
+    pub(super) ground: GroundKind,
 }
 
 impl Options {
@@ -29,8 +39,7 @@ impl Options {
             label,
             stack_size: stack::DEFAULT_SIZE,
             mode: Mode::Cede,
-            on_thread_stack: false,
-            suspendable: false,
+            ground: GroundKind::CStack,
         }
     }
 }

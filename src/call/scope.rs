@@ -106,10 +106,10 @@ fn poll_in_frame<F: Future>(
         }
     }
     let mut polled = Poll::Pending;
-    let frame = Frame::Scope { left: CALLS_A_POLL };
-    let reacquired = thread.cede(frame, false, &mut || {
+    thread.allow_calls(CALLS_A_POLL);
+    let reacquired = thread.cede(Frame::Scope, false, &mut || {
         polled = future.as_mut().poll(cx);
-        *opens_frame = thread.frame() != frame;
+        *opens_frame = thread.frame() != Frame::Scope || thread.calls_left() < CALLS_A_POLL;
     });
     match (polled, reacquired) {
         (Poll::Ready(value), Reacquired::No) => {

@@ -28,25 +28,26 @@ impl<Fut: Future> Cell<Fut> {
     ///
     /// The cell is not moved after this, until it holds no future any more.
     unsafe fn poll(&mut self, cx: &mut Context<'_>) -> Polled {
-        let Self::Running(future) = self else {
-            unreachable!("polled only until it is ready");
-        };
-        // SAFETY: by this function's contract the future stays where it is.
-        let future = unsafe { Pin::new_unchecked(future) };
-        let outcome = caught(|| future.poll(cx));
-        match outcome {
-            Ok(Poll::Pending) => Polled::Pending,
-            Ok(Poll::Ready(output)) => match self.finish_with(Self::Done(output)) {
-                Ok(()) => Polled::Ready,
-                Err(payload) => Polled::Panicked(payload),
-            },
-            Err(payload) => {
-                if let Err(second) = self.finish_with(Self::Gone) {
-                    crate::panic::discard(second);
+        // One catch for both: a future that is done is dropped where it is, which may panic as well.
+        let outcome = caught(|| {
+            let Self::Running(future) = &mut *self else {
+                unreachable!("polled only until it is ready");
+            };
+            // SAFETY: by this function's contract the future stays where it is.
+            match unsafe { Pin::new_unchecked(future) }.poll(cx) {
+                Poll::Pending => Polled::Pending,
+                Poll::Ready(output) => {
+                    *self = Self::Done(output);
+                    Polled::Ready
                 }
-                Polled::Panicked(payload)
             }
-        }
+        });
+        outcome.unwrap_or_else(|payload| {
+            if let Err(second) = self.finish_with(Self::Gone) {
+                crate::panic::discard(second);
+            }
+            Polled::Panicked(payload)
+        })
     }
 
     /// Drops the future where it is, and puts `next` in its place.

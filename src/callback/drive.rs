@@ -81,11 +81,12 @@ fn wait(context: &Context, asked: &Asked, thread: Option<&ThreadSlot>) -> Result
     let parker = context.parker();
     let mut answer = None;
     let mut park_and_poll = || {
+        let marks = thread.and_then(ThreadSlot::marks);
         while answer.is_none() {
             // Parked is as good as in C: whoever has a slot that was not handed off may lose it.
-            thread.inspect(|thread| thread.enter_c());
+            marks.inspect(|marks| marks.enter_c());
             parker.park();
-            thread.inspect(|thread| thread.enter_rust());
+            marks.inspect(|marks| marks.enter_rust());
             answer = poll(context, asked, parker.waker());
         }
     };

@@ -3,6 +3,7 @@
 
 use crate::sync::lock;
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Wake, Waker};
 
@@ -10,7 +11,7 @@ use std::task::{Wake, Waker};
 const KEPT: usize = 16;
 
 thread_local! {
-    static FREE: RefCell<Vec<Parker>> = const { RefCell::new(Vec::new()) };
+    static FREE: RefCell<Vec<Box<Parker>>> = const { RefCell::new(Vec::new()) };
 }
 
 #[derive(Default)]
@@ -36,33 +37,30 @@ struct Parker {
 }
 
 /// A parker, given back for reuse on drop. Wakers that outlive it may wake its next user for nothing, which is harmless.
-pub(crate) struct Lease(Option<Parker>);
+pub(crate) struct Lease(ManuallyDrop<Box<Parker>>);
 
 impl Lease {
+    #[cold]
     pub(crate) fn new() -> Self {
         let free = FREE.try_with(|free| free.borrow_mut().pop()).ok().flatten();
-        Self(Some(free.unwrap_or_else(|| {
+        Self(ManuallyDrop::new(free.unwrap_or_else(|| {
             let flag = Arc::<Flag>::default();
-            Parker {
+            Box::new(Parker {
                 waker: flag.clone().into(),
                 flag,
-            }
+            })
         })))
-    }
-
-    fn parker(&self) -> &Parker {
-        self.0.as_ref().expect("taken only by `drop`")
     }
 
     /// Wakes the thread that parks here.
     #[inline]
     pub(crate) fn waker(&self) -> &Waker {
-        &self.parker().waker
+        &self.0.waker
     }
 
     /// Blocks until the waker has been used since the last time.
     pub(crate) fn park(&self) {
-        let flag = &self.parker().flag;
+        let flag = &self.0.flag;
         let woken = flag.changed.wait_while(lock(&flag.woken), |woken| !*woken);
         *woken.unwrap_or_else(|poisoned| poisoned.into_inner()) = false;
     }
@@ -70,7 +68,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut parker = self.0.take();
+        // SAFETY: taken once, here, and not used afterwards.
+        let mut parker = Some(unsafe { ManuallyDrop::take(&mut self.0) });
         let _thread_ends = FREE.try_with(|free| {
             let mut free = free.borrow_mut();
             if free.len() < KEPT {

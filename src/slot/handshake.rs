@@ -2,14 +2,14 @@
 //!
 //! # The two words
 //!
-//! The **mark** is written by the owner alone. Its upper bits count the transitions, so that no value ever returns;
-//! its lower two bits are the phase:
+//! The **mark** is written by the owner alone. It only grows, so that no value ever returns; its lower two bits are the
+//! phase, so each transition is an addition:
 //!
 //! ```text
-//!   63                    2 1 0
-//!  ├───────────────────────┼───┤
-//!  │ transitions so far    │ph │   00 closed: no frame    01 in C (odd)    10 in Rust (even)
-//!  └───────────────────────┴───┘
+//!   63          2 1 0
+//!  ├─────────────┼───┤     00 closed ──+2──▶ 10 in Rust (even) ──+3──▶ 01 in C (odd) ──+1──▶ 10 in Rust
+//!  │   count     │ph │                          │
+//!  └─────────────┴───┘     00 closed ◀──+2──────┘
 //! ```
 //!
 //! The **claim** is `FREE`, `CLAIMED` (the monitor is about to decide) or `TAKEN` (the slot of this frame was given
@@ -37,13 +37,20 @@ const TAKEN: u32 = 2;
 /// Where the owner of a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    Closed = 0b00,
-    InC = 0b01,
-    InRust = 0b10,
+    Closed,
+    InC,
+    InRust,
+}
+
+/// A step of the owner: what it adds to the mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    EnterRust = 1,
+    OpenOrClose = 2,
+    EnterC = 3,
 }
 
 const PHASE_BITS: u64 = 0b11;
-const ONE_TRANSITION: u64 = 0b100;
 
 /// One value of the mark; equal values mean that the owner has made no transition in between.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,27 +91,45 @@ impl Handshake {
         }
     }
 
-    /// Owner: enters `phase` (rules 1 and 3).
+    /// Owner: opens a frame, in Rust.
     #[inline]
-    pub(crate) fn transition_to(&self, phase: Phase) -> Verdict {
+    pub(crate) fn open(&self) -> Verdict {
+        self.step(Phase::Closed, Step::OpenOrClose)
+    }
+
+    /// Owner, in Rust: goes to C.
+    #[inline]
+    pub(crate) fn enter_c(&self) -> Verdict {
+        self.step(Phase::InRust, Step::EnterC)
+    }
+
+    /// Owner, in C: is back in Rust.
+    #[inline]
+    pub(crate) fn enter_rust(&self) -> Verdict {
+        self.step(Phase::InC, Step::EnterRust)
+    }
+
+    /// Owner, in Rust: closes the frame and makes the claim ready for the next one (rule 5).
+    #[inline]
+    pub(crate) fn close(&self) -> Verdict {
+        let verdict = self.step(Phase::InRust, Step::OpenOrClose);
+        if verdict == Verdict::Lost {
+            self.claim.store(FREE, Ordering::Release);
+        }
+        verdict
+    }
+
+    /// Rules 1 and 3.
+    #[inline]
+    fn step(&self, from: Phase, step: Step) -> Verdict {
         let now = self.mark.load(Ordering::Relaxed);
-        let next = (now & !PHASE_BITS).wrapping_add(ONE_TRANSITION) | phase as u64;
-        self.mark.store(next, Ordering::Release);
+        debug_assert_eq!(Mark(now).phase(), from);
+        self.mark.store(now.wrapping_add(step as u64), Ordering::Release);
         light_fence();
         match self.claim.load(Ordering::Acquire) {
             FREE => Verdict::Kept,
             _ => self.await_verdict(),
         }
-    }
-
-    /// Owner: closes the frame and makes the claim ready for the next one (rule 5).
-    #[inline]
-    pub(crate) fn close(&self) -> Verdict {
-        let verdict = self.transition_to(Phase::Closed);
-        if verdict == Verdict::Lost {
-            self.claim.store(FREE, Ordering::Release);
-        }
-        verdict
     }
 
     /// Owner: whether the slot of the open frame was given away.

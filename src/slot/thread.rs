@@ -1,19 +1,21 @@
 //! What a thread knows of its own slot: its record, its job, and the frame that is open on it.
 
 use super::core::{self, Way, has_core};
-use super::handshake::{Phase, Verdict};
+use super::handshake::{Handshake, Verdict};
 use super::life::{Life, NoStandby};
 use super::record::{self, Record};
 use super::{monitor, self_test};
 use crate::observe;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr::null;
 use std::sync::Arc;
 use std::task::Waker;
 use tokio::runtime::{Handle, Id, RuntimeFlavor, worker_index};
 
 /// The frame that encloses the running code, as far as ceding is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Frame {
     /// No frame of ours is open.
     None,
@@ -21,8 +23,8 @@ pub(crate) enum Frame {
     ScopeOffers,
     /// A call has asked its scope for a frame.
     ScopeAsked,
-    /// A scope's frame is open, for that many more calls in this poll.
-    Scope { left: u32 },
+    /// A scope's frame is open; [`ThreadSlot::take_call`] says whether it has room for one more call.
+    Scope,
     /// A call's frame is open, or a call is running inside a scope's: whatever runs now runs under a callback.
     Call,
 }
@@ -30,7 +32,7 @@ pub(crate) enum Frame {
 impl Frame {
     #[inline]
     fn is_open(self) -> bool {
-        matches!(self, Frame::Scope { .. } | Frame::Call)
+        matches!(self, Frame::Scope | Frame::Call)
     }
 }
 
@@ -67,6 +69,8 @@ struct KnownJob {
 pub(crate) struct ThreadSlot {
     record: Arc<Record>,
     frame: Cell<Frame>,
+    /// Calls that the scope's frame has room for.
+    calls_left: Cell<u32>,
     known: RefCell<Option<KnownJob>>,
 }
 
@@ -74,26 +78,38 @@ thread_local! {
     static THREAD: ThreadSlot = ThreadSlot {
         record: record::register(),
         frame: const { Cell::new(Frame::None) },
+        calls_left: const { Cell::new(0) },
         known: const { RefCell::new(None) },
     };
+
+    /// Points to `THREAD` while that is alive. A thread-local without a destructor is reached by one instruction.
+    static THREAD_HERE: Cell<*const ThreadSlot> = const { Cell::new(null()) };
 }
 
 impl Drop for ThreadSlot {
     fn drop(&mut self) {
+        THREAD_HERE.set(null());
         record::unregister(&self.record);
     }
 }
 
 /// Lends the calling thread's slot; `None` while the thread's destructors run, when nothing can be ceded any more.
-#[inline]
+#[inline(always)]
 pub(crate) fn with_thread<R>(f: impl FnOnce(Option<&ThreadSlot>) -> R) -> R {
-    let mut f = Some(f);
-    let lent = THREAD.try_with(|thread| f.take().map(|f| f(Some(thread))));
-    match (lent, f) {
-        (Ok(Some(result)), _) => result,
-        (_, Some(f)) => f(None),
-        (_, None) => unreachable!("the closure was taken, so it has run"),
+    let mut here = THREAD_HERE.get();
+    if here.is_null() {
+        here = arrive();
     }
+    // SAFETY: null, or this thread's slot, which is there until the thread's destructors run. They cannot run before `f`
+    // has returned, and the reference does not outlive `f`.
+    f(unsafe { here.as_ref() })
+}
+
+#[cold]
+fn arrive() -> *const ThreadSlot {
+    let here = THREAD.try_with(std::ptr::from_ref).unwrap_or(null());
+    THREAD_HERE.set(here);
+    here
 }
 
 impl ThreadSlot {
@@ -117,26 +133,34 @@ impl ThreadSlot {
         }
     }
 
-    /// Changes the state of the frame that is being polled.
-    #[inline]
-    pub(crate) fn set_frame(&self, frame: Frame) {
-        self.frame.set(frame);
+    /// A call asks the scope that polls it for a frame.
+    pub(crate) fn ask_for_frame(&self) {
+        self.frame.set(Frame::ScopeAsked);
     }
 
-    /// The owner goes to C. Without a frame there is nothing to cede.
-    #[inline]
-    pub(crate) fn enter_c(&self) {
-        if self.is_in_frame() {
-            let _ = self.record.handshake.transition_to(Phase::InC);
-        }
+    /// Gives a scope's frame room for so many calls.
+    pub(crate) fn allow_calls(&self, calls: u32) {
+        self.calls_left.set(calls);
     }
 
-    /// The owner is back from C.
+    /// How many calls the scope's frame has room for.
+    pub(crate) fn calls_left(&self) -> u32 {
+        self.calls_left.get()
+    }
+
+    /// Takes one of the calls that the scope's frame has room for. `false` if there is none left, or if the frame has lost
+    /// its slot.
     #[inline]
-    pub(crate) fn enter_rust(&self) {
-        if self.is_in_frame() {
-            let _ = self.record.handshake.transition_to(Phase::InRust);
-        }
+    pub(crate) fn take_call(&self) -> bool {
+        let left = self.calls_left.get();
+        self.calls_left.set(left.saturating_sub(1));
+        left > 0 && !self.is_lost()
+    }
+
+    /// The marks of the frame that is open on this thread. Without a frame there is nothing to cede, and nothing to mark.
+    #[inline]
+    pub(crate) fn marks(&self) -> Option<Marks<'_>> {
+        self.is_in_frame().then_some(Marks(&self.record.handshake))
     }
 
     /// Whether the open frame's slot has gone to another thread.
@@ -177,7 +201,7 @@ impl ThreadSlot {
             if let Some(standby) = &armed {
                 self.arm(standby.clone(), &life);
             }
-            let _ = self.record.handshake.transition_to(Phase::InRust);
+            let _ = self.record.handshake.open();
             monitor::frame_opened();
             if long || guess_long {
                 self.hand_off();
@@ -308,6 +332,24 @@ pub(crate) fn in_local_set(waker: &Waker) -> bool {
     worker_index().is_none()
         && tokio::task::try_id().is_some()
         && self_test::task_waker_vtable().is_some_and(|vtable| std::ptr::eq(vtable, waker.vtable()))
+}
+
+/// Tells the monitor whether the owner of a frame is in C.
+#[derive(Clone, Copy)]
+pub(crate) struct Marks<'a>(&'a Handshake);
+
+impl Marks<'_> {
+    /// The owner goes to C.
+    #[inline]
+    pub(crate) fn enter_c(self) {
+        let _ = self.0.enter_c();
+    }
+
+    /// The owner is back from C.
+    #[inline]
+    pub(crate) fn enter_rust(self) {
+        let _ = self.0.enter_rust();
+    }
 }
 
 /// Restores the frame's state on drop.

@@ -7,10 +7,10 @@ const CLASSES: [usize; 4] = [64 << 10, 256 << 10, 2 << 20, 8 << 20];
 pub(super) const COUNT: usize = CLASSES.len();
 
 /// What a call gets that asks for nothing: as much as a tokio worker's own stack.
-pub(crate) const DEFAULT_SIZE: usize = 2 << 20;
+pub(crate) const DEFAULT_SIZE: u32 = 2 << 20;
 
 /// The most that a call may ask for.
-pub(crate) const MAX_SIZE: usize = 1 << 30;
+pub(crate) const MAX_SIZE: u32 = 1 << 30;
 
 /// The size of a C stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +22,11 @@ pub(super) enum Size {
 }
 
 impl Size {
+    /// The size of [`DEFAULT_SIZE`].
+    pub(super) const DEFAULT: Self = Self::Class(2);
+
     /// The smallest size that holds `bytes`.
-    #[inline]
     pub(super) fn holding(bytes: usize) -> Self {
-        if bytes == DEFAULT_SIZE {
-            return Self::Class(2);
-        }
         match CLASSES.iter().position(|&class| bytes <= class) {
             Some(class) => Self::Class(class),
             None => Self::Exact(bytes),
@@ -52,13 +51,13 @@ mod tests {
         assert_eq!(Size::holding(0), Size::Class(0));
         assert_eq!(Size::holding(64 << 10), Size::Class(0));
         assert_eq!(Size::holding((64 << 10) + 1), Size::Class(1));
-        assert_eq!(Size::holding(DEFAULT_SIZE), Size::Class(2));
         assert_eq!(Size::holding(8 << 20), Size::Class(3));
         assert_eq!(Size::holding((8 << 20) + 1), Size::Exact((8 << 20) + 1));
     }
 
     #[test]
     fn the_default_is_a_class() {
-        assert_eq!(Size::Class(2).bytes(), DEFAULT_SIZE);
+        assert_eq!(Size::DEFAULT.bytes(), DEFAULT_SIZE as usize);
+        assert_eq!(Size::holding(DEFAULT_SIZE as usize), Size::DEFAULT);
     }
 }

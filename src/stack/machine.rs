@@ -15,6 +15,7 @@
 use super::class::Size;
 use super::slab::Region;
 use crate::observe::gauge;
+use crate::panic::{Payload, caught};
 use corosensei::stack::StackPointer;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::cell::Cell;
@@ -24,7 +25,7 @@ use std::ptr::null;
 
 /// What a C stack is to run: a function and its argument.
 ///
-/// Whoever makes one promises that `run` may be called once with `argument`, and that it does not unwind.
+/// Whoever makes one promises that `run` may be called once with `argument`. It may unwind.
 #[derive(Clone, Copy)]
 pub(crate) struct Job {
     pub(crate) run: unsafe fn(*mut ()),
@@ -36,6 +37,8 @@ pub(crate) struct Job {
 pub(crate) enum Switch {
     /// The job has returned.
     Done,
+    /// The job has panicked; [`Stack::take_panic`] has the payload.
+    Panicked,
     /// The job was suspended; it goes on with `switch(None)`.
     Asked,
 }
@@ -46,11 +49,17 @@ type Input = *const Job;
 /// A C stack. Between two jobs it may go to another thread; in the midst of one it may not.
 ///
 /// Dropped in the midst of a job, the stack and all that is on it are leaked: C frames are never unwound or skipped.
-pub(crate) struct Stack {
-    coroutine: ManuallyDrop<Coroutine<Input, Switch, (), Ground>>,
-    region: ManuallyDrop<Region>,
-    suspender: Suspender,
+///
+/// Boxed, because it changes hands twice a call and a pointer does so for less.
+pub(crate) struct Stack(ManuallyDrop<Box<Parts>>);
+
+struct Parts {
+    coroutine: Coroutine<Input, Switch, (), Ground>,
+    base: Base,
     suspended: bool,
+    is_default: bool,
+    /// Dropped after the coroutine that lives on it.
+    region: Region,
 }
 
 // SAFETY: a coroutine is not `Send` because of what may lie on its stack. Between two jobs that is the loop in `Stack::new`
@@ -61,31 +70,22 @@ unsafe impl Send for Stack {}
 impl Stack {
     pub(super) fn new(size: Size) -> io::Result<Self> {
         let region = Region::new(size)?;
-        let told = Cell::new(null());
+        let told = Cell::new(None);
         let tell = &raw const told;
-        let ground = Ground::of(&region);
-        let mut coroutine = Coroutine::with_stack(ground, move |yielder: &Yielder<Input, Switch>, _| {
+        let mut coroutine = Coroutine::with_stack(Ground::of(&region), move |yielder, _| {
             // SAFETY: `told` outlives the first switch, which is the one that comes here.
-            unsafe { &*tell }.set(std::ptr::from_ref(yielder));
-            loop {
-                let job = yielder.suspend(Switch::Done);
-                if job.is_null() {
-                    return;
-                }
-                // SAFETY: `switch` passes a pointer to a job that lives until it returns.
-                let Job { run, argument } = unsafe { *job };
-                // SAFETY: by the contract of `Job`.
-                unsafe { run(argument) };
-            }
+            host(yielder, unsafe { &*tell });
         });
         let _primed = coroutine.resume(null());
+        let base = told.get().expect("told by the first switch");
         gauge::STACKS.add(1);
-        Ok(Self {
-            coroutine: ManuallyDrop::new(coroutine),
-            region: ManuallyDrop::new(region),
-            suspender: Suspender(told.get()),
+        Ok(Self(ManuallyDrop::new(Box::new(Parts {
+            coroutine,
+            base,
             suspended: false,
-        })
+            is_default: size == Size::DEFAULT,
+            region,
+        }))))
     }
 
     /// Runs `job` if one is given, else resumes the one that is suspended; until it suspends or returns.
@@ -96,11 +96,11 @@ impl Stack {
     /// - A suspended job is resumed on the thread that started it, while everything that it borrows is still there.
     #[inline]
     pub(crate) unsafe fn switch(&mut self, job: Option<&Job>) -> Switch {
-        debug_assert_eq!(job.is_none(), self.suspended);
+        debug_assert_eq!(job.is_none(), self.0.suspended);
         let input = job.map_or(null(), std::ptr::from_ref);
-        match self.coroutine.resume(input) {
+        match self.0.coroutine.resume(input) {
             CoroutineResult::Yield(switch) => {
-                self.suspended = switch == Switch::Asked;
+                self.0.suspended = switch == Switch::Asked;
                 switch
             }
             // The loop is left only in `drop`.
@@ -111,26 +111,72 @@ impl Stack {
     /// What suspends the jobs of this stack.
     #[inline]
     pub(crate) fn suspender(&self) -> Suspender {
-        self.suspender
+        Suspender(self.0.base.yielder)
     }
 
+    /// What the last job panicked with, after [`Switch::Panicked`].
+    #[cold]
+    pub(crate) fn take_panic(&mut self) -> Option<Payload> {
+        debug_assert!(!self.0.suspended);
+        // SAFETY: the cell lies in the frame of `host`, which is there as long as the stack; nobody else is using it, for the
+        // coroutine waits.
+        unsafe { &*self.0.base.panic }.take()
+    }
+
+    /// Whether this is a stack of the default size.
     #[inline]
+    pub(super) fn is_default(&self) -> bool {
+        self.0.is_default
+    }
+
     pub(super) fn region(&self) -> &Region {
-        &self.region
+        &self.0.region
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        if self.suspended {
+        if self.0.suspended {
             return;
         }
         gauge::STACKS.sub(1);
-        let _ended = self.coroutine.resume(null());
-        // SAFETY: dropped once, here, and not used afterwards.
-        unsafe { ManuallyDrop::drop(&mut self.coroutine) };
-        // SAFETY: as above, and the coroutine that lived on it is gone.
-        unsafe { ManuallyDrop::drop(&mut self.region) };
+        let _ended = self.0.coroutine.resume(null());
+        // SAFETY: dropped once, here, and not used afterwards. The coroutine has ended.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
+    }
+}
+
+/// Where things lie at the base of a C stack.
+#[derive(Clone, Copy)]
+struct Base {
+    yielder: *const Yielder<Input, Switch>,
+    panic: *const Cell<Option<Payload>>,
+}
+
+/// The coroutine: tells where its base is, then runs job after job until it is told to end.
+///
+/// One `catch_unwind` serves all jobs until one panics, so that the others do not pay for it.
+fn host(yielder: &Yielder<Input, Switch>, tell: &Cell<Option<Base>>) {
+    let panic = Cell::new(None);
+    tell.set(Some(Base { yielder, panic: &raw const panic }));
+    let mut last = Switch::Done;
+    while let Err(payload) = caught(|| run_jobs(yielder, last)) {
+        panic.set(Some(payload));
+        last = Switch::Panicked;
+    }
+}
+
+fn run_jobs(yielder: &Yielder<Input, Switch>, mut last: Switch) {
+    loop {
+        let job = yielder.suspend(last);
+        if job.is_null() {
+            return;
+        }
+        // SAFETY: `switch` passes a pointer to a job that lives until it returns.
+        let Job { run, argument } = unsafe { *job };
+        // SAFETY: by the contract of `Job`.
+        unsafe { run(argument) };
+        last = Switch::Done;
     }
 }
 

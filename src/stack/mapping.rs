@@ -97,8 +97,9 @@ pub(super) unsafe fn give_back(start: usize, len: usize) {
     unsafe { libc::madvise(start as *mut _, len, libc::MADV_DONTNEED) };
 }
 
-/// Whether the page at `address` is committed. `true` if the kernel does not tell.
+/// Whether the page that starts at `address` is committed. `true` if the kernel does not tell.
 pub(super) fn is_resident(address: usize) -> bool {
+    debug_assert_eq!(address % PAGE, 0);
     let mut resident = 1u8;
     // SAFETY: mincore writes one byte for the one page asked about, and fails if it is not mapped.
     let told = unsafe { libc::mincore(address as *mut _, PAGE, (&raw mut resident).cast()) };

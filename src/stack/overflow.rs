@@ -24,7 +24,7 @@ static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
 static DESCRIBE: OnceLock<Describe> = OnceLock::new();
 
 /// Installs the handler. Later calls do nothing.
-pub(crate) fn install(describe: Describe) {
+pub(super) fn install(describe: Describe) {
     DESCRIBE.get_or_init(|| describe);
     BEFORE.get_or_init(|| {
         // SAFETY: all zeroes is a valid sigaction: the default action, no flags, an empty mask.
