@@ -7,7 +7,7 @@ mod suspendable;
 
 pub use scope::{Scope, scope, spawn};
 
-use self::core::Core;
+use self::core::{Core, Progress};
 use crate::context::Label;
 use crate::errno::{CReturn, Errno};
 use crate::stack::{Job, MAX_SIZE};
@@ -18,7 +18,7 @@ use std::io;
 use std::marker::PhantomPinned;
 use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 /// Runs C: awaits `f`, a closure that calls blocking C functions.
 ///
@@ -250,6 +250,15 @@ impl<F, R> Work<F, R>
 where
     F: FnOnce() -> R,
 {
+    /// What the closure has returned.
+    #[inline]
+    fn take(&mut self) -> R {
+        match std::mem::replace(self, Self::Running) {
+            Self::Done(returned) => returned,
+            _ => unreachable!("C has returned, once"),
+        }
+    }
+
     /// What runs on the C stack.
     ///
     /// # Safety
@@ -285,14 +294,20 @@ where
         };
         // SAFETY: the job is made from the same pinned place at every poll; `work` is due until it runs, is touched by
         // nobody but the job until C has returned, and is dropped after `core`.
-        if let Some(payload) = ready!(unsafe { this.core.poll(&job, cx) }) {
-            resume_unwind(payload);
-        }
-        match std::mem::replace(&mut this.work, Work::Running) {
-            Work::Done(returned) => Poll::Ready(returned),
-            _ => unreachable!("C has returned"),
+        match unsafe { this.core.poll(&job, cx) } {
+            Progress::Pending => Poll::Pending,
+            Progress::Returned => Poll::Ready(this.work.take()),
+            Progress::Panicked => raise(&mut this.core),
         }
     }
+}
+
+#[cold]
+fn raise(core: &mut Core) -> ! {
+    resume_unwind(
+        core.take_panic()
+            .expect("a call that has panicked has a payload"),
+    )
 }
 
 impl<F, R> fmt::Debug for Call<F, R> {

@@ -28,7 +28,7 @@ use crate::context::{self, Context, Ground};
 use crate::errno;
 use crate::error::Refused;
 use crate::observe;
-use crate::slot::{ThreadSlot, with_thread};
+use crate::slot::{Marks, ThreadSlot, with_thread};
 use asked::Cell;
 use std::future::Future;
 
@@ -106,7 +106,9 @@ fn run<Fut: Future>(future: Fut) -> Result<Fut::Output, Refused> {
     // SAFETY: the cell stays in this frame, untouched, until `ask` has returned; then nobody uses `asked` any more.
     let asked = unsafe { Asked::new(&mut cell) };
     match context::with_current(|context| ask(context, asked)) {
-        Ok(()) => Ok(cell.into_output().expect("an answered future has an output")),
+        Ok(()) => Ok(cell
+            .into_output()
+            .expect("an answered future has an output")),
         Err(why) => Err(refuse(&mut cell, why)),
     }
 }
@@ -126,7 +128,7 @@ fn ask(context: Option<&Context>, asked: Asked) -> Result<(), Refused> {
         Ground::ThreadStack => with_thread(|thread| {
             let _outside = context.step_out();
             let marks = thread.and_then(ThreadSlot::marks);
-            marks.inspect(|marks| marks.enter_rust());
+            let _ = marks.map(Marks::enter_rust);
             let answer = drive(context, &asked, thread);
             marks.inspect(|marks| marks.enter_c());
             answer
@@ -144,7 +146,10 @@ fn refuse<Fut: Future>(cell: &mut Cell<Fut>, why: Refused) -> Refused {
                 None => crate::panic::discard(payload),
             }
         }
-        observe::refused(context.map(|context| context.label() as &dyn std::fmt::Display), why);
+        observe::refused(
+            context.map(|context| context.label() as &dyn std::fmt::Display),
+            why,
+        );
     });
     why
 }

@@ -125,7 +125,11 @@ impl Context {
     ///
     /// The caller runs on this call's C stack, and what `asked` points to stays there until this returns.
     #[inline]
-    pub(crate) unsafe fn suspend_for(&self, asked: Asked, suspender: Suspender) -> Result<(), Refused> {
+    pub(crate) unsafe fn suspend_for(
+        &self,
+        asked: Asked,
+        suspender: Suspender,
+    ) -> Result<(), Refused> {
         self.asked.set(Some(asked));
         // SAFETY: by this function's contract.
         unsafe { suspender.suspend() };
@@ -135,7 +139,9 @@ impl Context {
     /// Task side: what C has asked for.
     #[inline]
     pub(crate) fn take_asked(&self) -> Asked {
-        self.asked.take().expect("a C stack is left only by `suspend_for`")
+        self.asked
+            .take()
+            .expect("a C stack is left only by `suspend_for`")
     }
 
     /// Task side: what C is told when it is resumed.
@@ -158,7 +164,8 @@ impl Context {
     /// Keeps the first panic of a callback for the call to raise.
     #[cold]
     pub(crate) fn keep_panic(&self, payload: Payload) {
-        self.refusal.set(self.refusal.get().or(Some(Refused::Panicked)));
+        self.refusal
+            .set(self.refusal.get().or(Some(Refused::Panicked)));
         let first = match self.panic.take() {
             None => payload,
             Some(first) => {
@@ -226,7 +233,6 @@ impl Context {
     pub(crate) fn lose_slot(&self) {
         self.slot_lost.set(true);
     }
-
 }
 
 /// Restores the outer call on drop.

@@ -88,7 +88,12 @@ impl Drop for Keep {
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "emscripten", target_os = "redox", target_os = "hurd"))]
+#[cfg(any(
+    target_os = "linux",
+    target_os = "emscripten",
+    target_os = "redox",
+    target_os = "hurd"
+))]
 #[inline]
 fn location() -> *mut i32 {
     // SAFETY: takes nothing, and is always there.

@@ -1,7 +1,7 @@
 //! Await blocking C.
 
-mod callback;
 mod call;
+mod callback;
 mod config;
 mod context;
 mod errno;

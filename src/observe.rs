@@ -120,7 +120,9 @@ pub(crate) fn nothing_to_cede() {
 
 /// A worker keeps its slot during a call because no standby thread could be had.
 pub(crate) fn no_standby(why: impl fmt::Debug) {
-    emit(|| tracing::warn!(target: "cede", ?why, "no standby thread: this call keeps its worker's slot"));
+    emit(
+        || tracing::warn!(target: "cede", ?why, "no standby thread: this call keeps its worker's slot"),
+    );
 }
 
 pub(crate) fn self_test_failed() {

@@ -26,12 +26,13 @@ use crate::panic::{Payload, caught};
 use crate::slot::{Frame, Marks, Reacquired, ThreadSlot, with_thread};
 use crate::stack::{self, Job, Stack, Switch};
 use std::mem::ManuallyDrop;
-use std::task::{self, Poll, ready};
+use std::task::{self, Poll};
 use tokio::task::coop;
 
 enum Stage {
     Unstarted,
     Suspended(Box<Suspendable>),
+    /// With the panic to raise, if any.
     Returned(Option<Payload>),
     Finished,
 }
@@ -43,12 +44,26 @@ pub(super) struct Core {
     put_off: bool,
 }
 
-/// How a run of C has ended.
-struct Ran {
-    /// To be raised in the awaiting task.
-    panic: Option<Payload>,
-    /// Whether a callback that waited has cost the thread its slot, though the call had opened no frame.
-    slot_lost: bool,
+/// What a poll came to. Small enough for a register.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    Pending,
+    /// C has returned, and this thread has what it had before.
+    Returned,
+    /// As `Returned`; and there is a panic to raise ([`Core::take_panic`]).
+    Panicked,
+}
+
+/// How C was left.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ran {
+    /// It waits for a callback.
+    Suspended,
+    Returned,
+    /// There is a panic to raise; `stage` has it.
+    Panicked,
 }
 
 impl Core {
@@ -64,14 +79,21 @@ impl Core {
         &mut self.options
     }
 
-    /// Ready when C has returned and this thread has what it had before; with the panic to raise, if any.
-    ///
+    /// The panic to raise, after [`Progress::Panicked`].
+    #[cold]
+    pub(super) fn take_panic(&mut self) -> Option<Payload> {
+        match std::mem::replace(&mut self.stage, Stage::Finished) {
+            Stage::Returned(panic) => panic,
+            _ => None,
+        }
+    }
+
     /// # Safety
     ///
     /// `job` is the same at every poll, and neither `self` nor what `job` refers to moves or goes between the first poll
     /// and the moment `self` is dropped.
     #[inline(never)]
-    pub(super) unsafe fn poll(&mut self, job: &Job, cx: &mut task::Context<'_>) -> Poll<Option<Payload>> {
+    pub(super) unsafe fn poll(&mut self, job: &Job, cx: &mut task::Context<'_>) -> Progress {
         match self.stage {
             // SAFETY: by this function's contract.
             Stage::Unstarted => with_thread(|thread| unsafe { self.start(thread, job, cx) }),
@@ -80,14 +102,22 @@ impl Core {
     }
 
     #[cold]
-    fn poll_again(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Payload>> {
-        let panic = match &mut self.stage {
-            Stage::Suspended(call) => ready!(with_thread(|thread| call.resume(thread, cx))),
-            Stage::Returned(panic) => panic.take(),
+    fn poll_again(&mut self, cx: &mut task::Context<'_>) -> Progress {
+        match &mut self.stage {
+            Stage::Suspended(call) => match with_thread(|thread| call.resume(thread, cx)) {
+                Poll::Pending => Progress::Pending,
+                Poll::Ready(panic) => {
+                    let ran = self.keep(panic);
+                    self.settle(ran, true, cx)
+                }
+            },
+            Stage::Returned(Some(_)) => Progress::Panicked,
+            Stage::Returned(None) => {
+                self.stage = Stage::Finished;
+                Progress::Returned
+            }
             Stage::Unstarted | Stage::Finished => panic!("`Call` polled after completion"),
-        };
-        self.stage = Stage::Finished;
-        Poll::Ready(panic)
+        }
     }
 
     /// # Safety
@@ -99,23 +129,27 @@ impl Core {
         thread: Option<&ThreadSlot>,
         job: &Job,
         cx: &mut task::Context<'_>,
-    ) -> Poll<Option<Payload>> {
-        let Some(thread) = thread else {
-            // SAFETY: by this function's contract.
-            return unsafe { self.run_cold(None, job, cx) }.map(|ran| ran.panic);
-        };
-        match thread.frame() {
-            frame @ (Frame::Call | Frame::Scope) if frame == Frame::Call || thread.take_call() || self.put_off => {
+    ) -> Progress {
+        match thread.map(|thread| (thread, thread.frame())) {
+            Some((thread, frame @ (Frame::Call | Frame::Scope)))
+                if frame == Frame::Call || thread.take_call() || self.put_off =>
+            {
                 let _call = thread.enter_frame(Frame::Call);
                 if self.options.mode == Mode::Long {
                     thread.hand_off();
                 }
+                let mut has_slot = true;
                 // SAFETY: by this function's contract.
-                let ran = ready!(unsafe { self.run(Some(thread), job, cx) });
-                self.settle(ran.panic, frame == Frame::Scope && thread.is_lost(), cx)
+                let ran = unsafe { self.run(Some(thread), job, cx, &mut has_slot) };
+                self.settle(ran, has_slot || frame == Frame::Call, cx)
             }
             // SAFETY: by this function's contract.
-            frame => unsafe { self.start_without_frame(thread, frame, job, cx) },
+            Some((thread, frame)) => unsafe { self.start_without_frame(thread, frame, job, cx) },
+            None => {
+                // SAFETY: by this function's contract.
+                let ran = unsafe { self.run_cold(None, job, cx, &mut true) };
+                self.settle(ran, true, cx)
+            }
         }
     }
 
@@ -130,7 +164,7 @@ impl Core {
         frame: Frame,
         job: &Job,
         cx: &mut task::Context<'_>,
-    ) -> Poll<Option<Payload>> {
+    ) -> Progress {
         let brief = self.options.mode == Mode::Brief;
         let scope_offers = matches!(frame, Frame::ScopeOffers | Frame::ScopeAsked) && !brief;
         if !self.put_off && (frame == Frame::Scope || scope_offers) {
@@ -139,51 +173,62 @@ impl Core {
             }
             self.put_off = true;
             cx.waker().wake_by_ref();
-            return Poll::Pending;
+            return Progress::Pending;
         }
-        ready!(coop::poll_proceed(cx)).made_progress();
+        match coop::poll_proceed(cx) {
+            Poll::Ready(budget) => budget.made_progress(),
+            Poll::Pending => return Progress::Pending,
+        }
         // A scope that offers a frame has nothing to say to what runs below.
         let _alone = thread.enter_frame(Frame::None);
+        let mut has_slot = true;
         if brief {
             // SAFETY: by this function's contract.
-            let ran = ready!(unsafe { self.run_cold(Some(thread), job, cx) });
-            return self.settle(ran.panic, ran.slot_lost, cx);
+            let ran = unsafe { self.run_cold(Some(thread), job, cx, &mut has_slot) };
+            return self.settle(ran, has_slot, cx);
         }
-        let mut ran = Poll::Pending;
+        let mut ran = Ran::Suspended;
         let reacquired = thread.cede(Frame::Call, self.options.mode == Mode::Long, &mut || {
             // SAFETY: by this function's contract.
-            ran = unsafe { self.run_cold(Some(thread), job, cx) };
+            ran = unsafe { self.run_cold(Some(thread), job, cx, &mut has_slot) };
         });
-        let ran = ready!(ran);
-        self.settle(ran.panic, ran.slot_lost || reacquired == Reacquired::No, cx)
+        // What the frame knows of its slot at C's return is not the last word: the core may have come back.
+        self.settle(ran, reacquired == Reacquired::Yes, cx)
     }
 
     /// Without its slot the task goes back to the run queue, result in hand.
     #[inline]
-    fn settle(
-        &mut self,
-        panic: Option<Payload>,
-        slot_lost: bool,
-        cx: &mut task::Context<'_>,
-    ) -> Poll<Option<Payload>> {
-        if slot_lost {
-            self.stage = Stage::Returned(panic);
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+    fn settle(&mut self, ran: Ran, has_slot: bool, cx: &mut task::Context<'_>) -> Progress {
+        match ran {
+            Ran::Suspended => Progress::Pending,
+            _ if !has_slot => {
+                if ran == Ran::Returned {
+                    self.stage = Stage::Returned(None);
+                }
+                cx.waker().wake_by_ref();
+                Progress::Pending
+            }
+            Ran::Returned => Progress::Returned,
+            Ran::Panicked => Progress::Panicked,
         }
-        Poll::Ready(panic)
     }
 
-    /// Runs C from its beginning.
+    /// Runs C from its beginning. `has_slot` becomes false if the slot was lost on the way.
     ///
     /// # Safety
     ///
     /// As [`poll`](Self::poll).
     #[inline(always)]
-    unsafe fn run(&mut self, thread: Option<&ThreadSlot>, job: &Job, cx: &mut task::Context<'_>) -> Poll<Ran> {
+    unsafe fn run(
+        &mut self,
+        thread: Option<&ThreadSlot>,
+        job: &Job,
+        cx: &mut task::Context<'_>,
+        has_slot: &mut bool,
+    ) -> Ran {
         if self.options.ground != GroundKind::CStack {
             // SAFETY: by this function's contract.
-            return unsafe { self.run_otherwise(thread, job, cx) };
+            return unsafe { self.run_otherwise(thread, job, cx, has_slot) };
         }
         // What is overwritten is `Unstarted`, which has nothing to drop.
         std::mem::forget(std::mem::replace(&mut self.stage, Stage::Finished));
@@ -196,7 +241,7 @@ impl Core {
         let mut first = Some(job);
         let switch = loop {
             // SAFETY: the context stays in this frame until C has returned; the rest is this function's contract.
-            match unsafe { switch(&context, &mut stack, first.take(), marks) } {
+            match unsafe { switch(&context, &mut stack, first.take(), marks, has_slot) } {
                 Switch::Asked => {
                     let asked = context.take_asked();
                     context.answer(callback::drive(&context, &asked, thread));
@@ -206,12 +251,38 @@ impl Core {
         };
         if switch == Switch::Done && context.is_untouched() {
             stack::release(stack);
-            return Poll::Ready(Ran {
-                panic: None,
-                slot_lost: false,
-            });
+            return Ran::Returned;
         }
-        Poll::Ready(wind_up(stack, ManuallyDrop::into_inner(context), switch))
+        self.wind_up(stack, ManuallyDrop::into_inner(context), switch, has_slot)
+    }
+
+    /// The end of a call that had callbacks or panicked.
+    #[inline(never)]
+    fn wind_up(
+        &mut self,
+        mut stack: Stack,
+        context: Context,
+        switch: Switch,
+        has_slot: &mut bool,
+    ) -> Ran {
+        let own = if switch == Switch::Panicked {
+            stack.take_panic()
+        } else {
+            None
+        };
+        stack::release(stack);
+        *has_slot &= !context.has_lost_slot();
+        self.keep(context.settle_panic(own))
+    }
+
+    /// Keeps a panic until it is to be raised.
+    fn keep(&mut self, panic: Option<Payload>) -> Ran {
+        if panic.is_none() {
+            self.stage = Stage::Finished;
+            return Ran::Returned;
+        }
+        self.stage = Stage::Returned(panic);
+        Ran::Panicked
     }
 
     /// [`run`](Self::run), where its instructions need not stand in line.
@@ -220,9 +291,15 @@ impl Core {
     ///
     /// As [`poll`](Self::poll).
     #[inline(never)]
-    unsafe fn run_cold(&mut self, thread: Option<&ThreadSlot>, job: &Job, cx: &mut task::Context<'_>) -> Poll<Ran> {
+    unsafe fn run_cold(
+        &mut self,
+        thread: Option<&ThreadSlot>,
+        job: &Job,
+        cx: &mut task::Context<'_>,
+        has_slot: &mut bool,
+    ) -> Ran {
         // SAFETY: by this function's contract.
-        unsafe { self.run(thread, job, cx) }
+        unsafe { self.run(thread, job, cx, has_slot) }
     }
 
     /// On the thread's own stack, or on one that may be set aside.
@@ -236,35 +313,28 @@ impl Core {
         thread: Option<&ThreadSlot>,
         job: &Job,
         cx: &mut task::Context<'_>,
-    ) -> Poll<Ran> {
+        has_slot: &mut bool,
+    ) -> Ran {
         self.stage = Stage::Finished;
         if self.options.ground == GroundKind::ThreadStack {
             // SAFETY: by this function's contract.
-            return Poll::Ready(unsafe { run_on_thread_stack(&self.options.label, thread, job, cx) });
+            let panic =
+                unsafe { run_on_thread_stack(&self.options.label, thread, job, cx, has_slot) };
+            return self.keep(panic);
         }
         // SAFETY: by this function's contract.
-        let mut call = unsafe { Suspendable::new(&self.options.label, acquire(&self.options), *job) };
+        let mut call =
+            unsafe { Suspendable::new(&self.options.label, acquire(&self.options), *job) };
         match call.start(thread, cx) {
-            Poll::Ready(panic) => Poll::Ready(Ran {
-                panic,
-                slot_lost: call.has_lost_slot(),
-            }),
+            Poll::Ready(panic) => {
+                *has_slot &= call.has_slot();
+                self.keep(panic)
+            }
             Poll::Pending => {
                 self.stage = Stage::Suspended(call);
-                Poll::Pending
+                Ran::Suspended
             }
         }
-    }
-}
-
-/// The end of a call that had callbacks or panicked.
-#[inline(never)]
-fn wind_up(mut stack: Stack, context: Context, switch: Switch) -> Ran {
-    let own = if switch == Switch::Panicked { stack.take_panic() } else { None };
-    stack::release(stack);
-    Ran {
-        panic: context.settle_panic(own),
-        slot_lost: context.has_lost_slot(),
     }
 }
 
@@ -276,7 +346,8 @@ unsafe fn run_on_thread_stack(
     thread: Option<&ThreadSlot>,
     job: &Job,
     cx: &mut task::Context<'_>,
-) -> Ran {
+    has_slot: &mut bool,
+) -> Option<Payload> {
     // SAFETY: the label outlives this frame.
     let context = unsafe { Context::new(label, Ground::ThreadStack) };
     context.set_task_waker(cx.waker());
@@ -288,14 +359,11 @@ unsafe fn run_on_thread_stack(
         // SAFETY: by this function's contract.
         caught(|| unsafe { (job.run)(job.argument) }).err()
     };
-    marks.inspect(|marks| marks.enter_rust());
-    Ran {
-        panic: context.settle_panic(own),
-        slot_lost: context.has_lost_slot(),
-    }
+    *has_slot &= marks.is_none_or(Marks::enter_rust) && !context.has_lost_slot();
+    context.settle_panic(own)
 }
 
-/// Goes to the C stack and comes back.
+/// Goes to the C stack and comes back. `has_slot` becomes false if the frame's slot was lost meanwhile.
 ///
 /// # Safety
 ///
@@ -306,6 +374,7 @@ pub(super) unsafe fn switch(
     stack: &mut Stack,
     first: Option<&Job>,
     marks: Option<Marks<'_>>,
+    has_slot: &mut bool,
 ) -> Switch {
     marks.inspect(|marks| marks.enter_c());
     let switch = {
@@ -314,7 +383,9 @@ pub(super) unsafe fn switch(
         // SAFETY: by this function's contract.
         unsafe { stack.switch(first) }
     };
-    marks.inspect(|marks| marks.enter_rust());
+    if let Some(marks) = marks {
+        *has_slot &= marks.enter_rust();
+    }
     switch
 }
 
@@ -328,5 +399,8 @@ fn acquire(options: &Options) -> Stack {
 
 #[cold]
 fn no_stack(options: &Options, error: &std::io::Error) -> ! {
-    panic!("no C stack of {} bytes for call {}: {error}", options.stack_size, options.label)
+    panic!(
+        "no C stack of {} bytes for call {}: {error}",
+        options.stack_size, options.label
+    )
 }

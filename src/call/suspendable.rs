@@ -28,6 +28,7 @@ pub(super) struct Suspendable {
     job: Job,
     exceptions: Exceptions,
     home: ThreadToken,
+    has_slot: bool,
     /// What C waits for while the call is suspended, with the word of the user's hook.
     waits_for: Option<(Asked, Option<usize>)>,
 }
@@ -50,6 +51,7 @@ impl Suspendable {
             job,
             exceptions: Exceptions::NONE,
             home: ThreadToken::current(),
+            has_slot: true,
             waits_for: None,
         })
     }
@@ -75,7 +77,10 @@ impl Suspendable {
             "a suspended call was polled on another thread than its own: {}",
             self.context.label(),
         );
-        let (asked, _) = self.waits_for.as_ref().expect("a suspended call waits for something");
+        let (asked, _) = self
+            .waits_for
+            .as_ref()
+            .expect("a suspended call waits for something");
         match callback::poll(&self.context, asked, cx.waker()) {
             None => Poll::Pending,
             Some(answer) => {
@@ -114,7 +119,10 @@ impl Suspendable {
         self.exceptions.exchange();
         // SAFETY: the stack is idle exactly if `first` is given, and else was suspended on this thread, its home. The box
         // keeps the context where it is; the job's part is the contract of `new`.
-        let switch = unsafe { switch(&self.context, stack, first, thread.and_then(ThreadSlot::marks)) };
+        let switch = unsafe {
+            let marks = thread.and_then(ThreadSlot::marks);
+            switch(&self.context, stack, first, marks, &mut self.has_slot)
+        };
         self.exceptions.exchange();
         switch
     }
@@ -131,13 +139,18 @@ impl Suspendable {
     /// C is through: gives the stack back; the panic to raise.
     fn end(&mut self, switch: Switch) -> Option<Payload> {
         let mut stack = self.stack.take().expect("there until C has returned");
-        let own = if switch == Switch::Panicked { stack.take_panic() } else { None };
+        let own = if switch == Switch::Panicked {
+            stack.take_panic()
+        } else {
+            None
+        };
         stack::release(stack);
         self.context.settle_panic(own)
     }
 
-    pub(super) fn has_lost_slot(&self) -> bool {
-        self.context.has_lost_slot()
+    /// Whether the thread still has the slot that it had when C was last resumed.
+    pub(super) fn has_slot(&self) -> bool {
+        self.has_slot && !self.context.has_lost_slot()
     }
 }
 
@@ -155,7 +168,11 @@ impl Drop for Suspendable {
         self.context.cancel();
         self.return_home(Err(Refused::Cancelled));
         let switch = self.switch(None, None);
-        debug_assert_ne!(switch, Switch::Asked, "a cancelled call's callbacks are refused before they suspend");
+        debug_assert_ne!(
+            switch,
+            Switch::Asked,
+            "a cancelled call's callbacks are refused before they suspend"
+        );
         if let Some(payload) = self.end(switch) {
             discard(payload);
         }
@@ -172,7 +189,9 @@ impl ThreadToken {
         thread_local! {
             static MINE: Cell<Option<NonZeroU64>> = const { Cell::new(None) };
         }
-        let token = MINE.get().or_else(|| NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed)));
+        let token = MINE
+            .get()
+            .or_else(|| NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed)));
         MINE.set(token);
         Self(token.expect("2^64 threads are not made in a lifetime"))
     }

@@ -12,7 +12,7 @@ use super::asked::{Asked, Polled};
 use crate::context::Context;
 use crate::error::Refused;
 use crate::observe;
-use crate::slot::{Job, Reacquired, ThreadSlot, in_local_set};
+use crate::slot::{Job, Marks, Reacquired, ThreadSlot, in_local_set};
 use std::task::{self, Waker};
 
 /// What the task side has for C.
@@ -24,7 +24,11 @@ pub(crate) enum Driven {
 
 /// Polls until there is an answer, parking the thread if need be.
 #[inline]
-pub(crate) fn drive(context: &Context, asked: &Asked, thread: Option<&ThreadSlot>) -> Result<(), Refused> {
+pub(crate) fn drive(
+    context: &Context,
+    asked: &Asked,
+    thread: Option<&ThreadSlot>,
+) -> Result<(), Refused> {
     match poll(context, asked, context.parker().waker()) {
         Some(answer) => answer,
         None => wait(context, asked, thread),
@@ -86,7 +90,7 @@ fn wait(context: &Context, asked: &Asked, thread: Option<&ThreadSlot>) -> Result
             // Parked is as good as in C: whoever has a slot that was not handed off may lose it.
             marks.inspect(|marks| marks.enter_c());
             parker.park();
-            marks.inspect(|marks| marks.enter_rust());
+            let _ = marks.map(Marks::enter_rust);
             answer = poll(context, asked, parker.waker());
         }
     };

@@ -37,7 +37,9 @@ thread_local! {
 /// `body` must not unwind.
 pub(super) fn without_core(way: &Way, body: &mut dyn FnMut()) -> bool {
     match way {
-        Way::Cheap => DEAD.with(|dead| give_away(Some(dead.get_or_init(dead_handle).enter()), body)),
+        Way::Cheap => {
+            DEAD.with(|dead| give_away(Some(dead.get_or_init(dead_handle).enter()), body))
+        }
         Way::Arm(standby) => give_away(Some(standby.enter()), body),
         Way::Plain => give_away(None, body),
     }
@@ -81,7 +83,9 @@ thread_local! {
 pub(super) fn has_core() -> bool {
     WOKEN.set(false);
     let waker = flag_waker();
-    let pending = pin!(tokio::task::yield_now()).poll(&mut Context::from_waker(&waker)).is_pending();
+    let pending = pin!(tokio::task::yield_now())
+        .poll(&mut Context::from_waker(&waker))
+        .is_pending();
     debug_assert!(pending, "yield_now was ready at once");
     !WOKEN.get()
 }

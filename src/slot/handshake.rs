@@ -17,7 +17,8 @@
 //!
 //! # Rules
 //!
-//! 1. Only the owner stores the mark. After each store it passes the light fence and loads the claim.
+//! 1. Only the owner stores the mark. After each store but that on the way to C, where it has no use for the slot, it
+//!    passes the light fence and loads the claim.
 //! 2. Only a thread that turned `FREE` into `CLAIMED` decides. It passes the heavy fence, then loads the mark:
 //!    unchanged since it was seen, the claim becomes `TAKEN`; changed, it becomes `FREE` again.
 //! 3. An owner that loads `CLAIMED` waits for the verdict. It is a few instructions and one system call away.
@@ -99,8 +100,8 @@ impl Handshake {
 
     /// Owner, in Rust: goes to C.
     #[inline]
-    pub(crate) fn enter_c(&self) -> Verdict {
-        self.step(Phase::InRust, Step::EnterC)
+    pub(crate) fn enter_c(&self) {
+        self.advance(Phase::InRust, Step::EnterC);
     }
 
     /// Owner, in C: is back in Rust.
@@ -119,12 +120,18 @@ impl Handshake {
         verdict
     }
 
+    #[inline]
+    fn advance(&self, from: Phase, step: Step) {
+        let now = self.mark.load(Ordering::Relaxed);
+        debug_assert_eq!(Mark(now).phase(), from);
+        self.mark
+            .store(now.wrapping_add(step as u64), Ordering::Release);
+    }
+
     /// Rules 1 and 3.
     #[inline]
     fn step(&self, from: Phase, step: Step) -> Verdict {
-        let now = self.mark.load(Ordering::Relaxed);
-        debug_assert_eq!(Mark(now).phase(), from);
-        self.mark.store(now.wrapping_add(step as u64), Ordering::Release);
+        self.advance(from, step);
         light_fence();
         match self.claim.load(Ordering::Acquire) {
             FREE => Verdict::Kept,
@@ -142,7 +149,10 @@ impl Handshake {
     #[must_use]
     pub(crate) fn give_away(&self) -> bool {
         loop {
-            match self.claim.compare_exchange(FREE, TAKEN, Ordering::AcqRel, Ordering::Acquire) {
+            match self
+                .claim
+                .compare_exchange(FREE, TAKEN, Ordering::AcqRel, Ordering::Acquire)
+            {
                 Ok(_) => return true,
                 Err(TAKEN) => return false,
                 Err(_) => pause(),
@@ -158,12 +168,17 @@ impl Handshake {
     /// Monitor: takes the slot if the owner has not moved since `seen` (rule 2).
     #[must_use]
     pub(crate) fn try_take(&self, seen: Mark) -> bool {
-        if self.claim.compare_exchange(FREE, CLAIMED, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        if self
+            .claim
+            .compare_exchange(FREE, CLAIMED, Ordering::AcqRel, Ordering::Acquire)
+            .is_err()
+        {
             return false;
         }
         heavy_fence();
         let unmoved = self.mark() == seen;
-        self.claim.store(if unmoved { TAKEN } else { FREE }, Ordering::Release);
+        self.claim
+            .store(if unmoved { TAKEN } else { FREE }, Ordering::Release);
         unmoved
     }
 

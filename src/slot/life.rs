@@ -68,7 +68,9 @@ impl Life {
                 held: false,
             }),
             none_serving: Condvar::new(),
-            outlook: (0..handle.metrics().num_workers()).map(|_| Outlook::default()).collect(),
+            outlook: (0..handle.metrics().num_workers())
+                .map(|_| Outlook::default())
+                .collect(),
         });
         lives.insert(life.id, life.clone());
         drop(lives);
@@ -174,7 +176,10 @@ impl Life {
         idle.into_iter().for_each(Standby::exit);
         record::release_all_of(self);
         let mut lives = lock(&LIVES);
-        if lives.get(&self.id).is_some_and(|life| Arc::ptr_eq(life, self)) {
+        if lives
+            .get(&self.id)
+            .is_some_and(|life| Arc::ptr_eq(life, self))
+        {
             lives.remove(&self.id);
         }
     }
@@ -216,7 +221,10 @@ struct Hold(Arc<Life>);
 impl Drop for Hold {
     fn drop(&mut self) {
         let life = &self.0;
-        drop(life.none_serving.wait_while(lock(&life.state), |state| state.serving > 0));
+        drop(
+            life.none_serving
+                .wait_while(lock(&life.state), |state| state.serving > 0),
+        );
     }
 }
 

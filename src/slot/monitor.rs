@@ -55,7 +55,11 @@ fn wake() {
 
 fn start() -> Option<Thread> {
     register_heavy_fence();
-    let spawned = without_signals(|| thread::Builder::new().name("cede-monitor".into()).spawn(run));
+    let spawned = without_signals(|| {
+        thread::Builder::new()
+            .name("cede-monitor".into())
+            .spawn(run)
+    });
     spawned.ok().map(|handle| handle.thread().clone())
 }
 
@@ -96,8 +100,16 @@ fn watch() {
     let mut quiet = 0;
     while quiet < QUIET_SCANS {
         let found = look_twice();
-        quiet = if found == Found::Nothing { quiet + 1 } else { 0 };
-        pause = if found == Found::Lasting { SHORTEST } else { LONGEST.min(pause * 2) };
+        quiet = if found == Found::Nothing {
+            quiet + 1
+        } else {
+            0
+        };
+        pause = if found == Found::Lasting {
+            SHORTEST
+        } else {
+            LONGEST.min(pause * 2)
+        };
         thread::sleep(pause);
     }
     life::trim_idle();
@@ -133,7 +145,11 @@ fn scan() -> Found {
 }
 
 fn look_at(watched: &mut Watched, now: Instant) -> Found {
-    let Watched { record, seen, since } = watched;
+    let Watched {
+        record,
+        seen,
+        since,
+    } = watched;
     if !record.is_armed() {
         return Found::Nothing;
     }

@@ -95,7 +95,10 @@ pub(super) fn any_open() -> bool {
 
 /// Frees every standby that serves a runtime which shuts down.
 pub(super) fn release_all_of(life: &Arc<Life>) {
-    let records: Vec<_> = lock(&REGISTRY).iter().map(|watched| watched.record.clone()).collect();
+    let records: Vec<_> = lock(&REGISTRY)
+        .iter()
+        .map(|watched| watched.record.clone())
+        .collect();
     for record in records {
         record.release_standby_of(life);
     }

@@ -53,7 +53,11 @@ fn report() -> &'static Report {
 }
 
 fn run() -> Option<Report> {
-    let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("cede-self-test").build().ok()?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("cede-self-test")
+        .build()
+        .ok()?;
     let (report, reported) = channel();
     drop(runtime.spawn(std::future::poll_fn(move |cx| {
         let vtable = cx.waker().vtable();
@@ -90,7 +94,9 @@ fn exercise() -> bool {
     tokio::task::block_in_place(|| {
         drop(entered);
         drop(release);
-        taken_by_another = other_task_ran.recv_timeout(PATIENCE).is_ok_and(|thread| thread != me);
+        taken_by_another = other_task_ran
+            .recv_timeout(PATIENCE)
+            .is_ok_and(|thread| thread != me);
     });
     let lost = !has_core();
     pool.shutdown_background();
@@ -100,7 +106,10 @@ fn exercise() -> bool {
 
 /// A runtime whose one blocking thread is held until the sender is dropped.
 fn held_pool() -> Option<(tokio::runtime::Runtime, std::sync::mpsc::Sender<()>)> {
-    let pool = Builder::new_current_thread().max_blocking_threads(1).build().ok()?;
+    let pool = Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .build()
+        .ok()?;
     let (release, released): (_, Receiver<()>) = channel();
     drop(pool.spawn_blocking(move || released.recv()));
     Some((pool, release))

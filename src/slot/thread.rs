@@ -154,19 +154,13 @@ impl ThreadSlot {
     pub(crate) fn take_call(&self) -> bool {
         let left = self.calls_left.get();
         self.calls_left.set(left.saturating_sub(1));
-        left > 0 && !self.is_lost()
+        left > 0 && !self.record.handshake.is_lost()
     }
 
     /// The marks of the frame that is open on this thread. Without a frame there is nothing to cede, and nothing to mark.
     #[inline]
     pub(crate) fn marks(&self) -> Option<Marks<'_>> {
         self.is_in_frame().then_some(Marks(&self.record.handshake))
-    }
-
-    /// Whether the open frame's slot has gone to another thread.
-    #[inline]
-    pub(crate) fn is_lost(&self) -> bool {
-        self.record.handshake.is_lost()
     }
 
     /// Gives the slot of the open frame away at once, because what follows is known to be long.
@@ -216,11 +210,17 @@ impl ThreadSlot {
         }
         match (verdict, began) {
             (Verdict::Lost, None) => outlook.was_long(),
-            (Verdict::Lost, Some(began)) if began.elapsed() < WORTH_A_WAKE_UP => outlook.was_short(),
+            (Verdict::Lost, Some(began)) if began.elapsed() < WORTH_A_WAKE_UP => {
+                outlook.was_short()
+            }
             (Verdict::Lost, Some(_)) => (),
             (Verdict::Kept, _) => outlook.was_short(),
         }
-        let reacquired = if has_core() { Reacquired::Yes } else { Reacquired::No };
+        let reacquired = if has_core() {
+            Reacquired::Yes
+        } else {
+            Reacquired::No
+        };
         if reacquired == Reacquired::No {
             life.retire();
         }
@@ -342,13 +342,13 @@ impl Marks<'_> {
     /// The owner goes to C.
     #[inline]
     pub(crate) fn enter_c(self) {
-        let _ = self.0.enter_c();
+        self.0.enter_c();
     }
 
-    /// The owner is back from C.
+    /// The owner is back from C. `false` if its slot is gone.
     #[inline]
-    pub(crate) fn enter_rust(self) {
-        let _ = self.0.enter_rust();
+    pub(crate) fn enter_rust(self) -> bool {
+        self.0.enter_rust() == Verdict::Kept
     }
 }
 

@@ -140,7 +140,10 @@ impl Drop for Cache {
     fn drop(&mut self) {
         CACHE_HERE.set(null());
         let hot = self.hot.take();
-        for stack in hot.into_iter().chain(self.stacks.take().into_iter().flatten()) {
+        for stack in hot
+            .into_iter()
+            .chain(self.stacks.take().into_iter().flatten())
+        {
             if let Size::Class(class) = stack.region().size() {
                 share(class, stack);
             }

@@ -50,7 +50,10 @@ fn globals() -> Option<*mut Globals> {
     runtime().map(|get| unsafe { get() })
 }
 
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 mod weak {
     // A weak reference, filled in by the linker or the loader if the program has a C++ runtime, zero otherwise. Rust has no
     // stable way to say so. A runtime that is linked statically is found in no other way.
@@ -71,13 +74,19 @@ mod weak {
     }
 }
 
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 fn linked() -> Option<GetGlobals> {
     // SAFETY: a word that nobody writes after the program was loaded.
     unsafe { weak::GET_GLOBALS }
 }
 
-#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
 fn linked() -> Option<GetGlobals> {
     None
 }

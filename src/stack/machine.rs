@@ -158,7 +158,10 @@ struct Base {
 /// One `catch_unwind` serves all jobs until one panics, so that the others do not pay for it.
 fn host(yielder: &Yielder<Input, Switch>, tell: &Cell<Option<Base>>) {
     let panic = Cell::new(None);
-    tell.set(Some(Base { yielder, panic: &raw const panic }));
+    tell.set(Some(Base {
+        yielder,
+        panic: &raw const panic,
+    }));
     let mut last = Switch::Done;
     while let Err(payload) = caught(|| run_jobs(yielder, last)) {
         panic.set(Some(payload));

@@ -111,7 +111,9 @@ const MADV_GUARD_INSTALL: libc::c_int = 102;
 
 fn guards_need_no_mapping() -> bool {
     static WORKS: OnceLock<bool> = OnceLock::new();
-    *WORKS.get_or_init(|| config::get().guards == Guards::Auto && cfg!(target_os = "linux") && try_guard())
+    *WORKS.get_or_init(|| {
+        config::get().guards == Guards::Auto && cfg!(target_os = "linux") && try_guard()
+    })
 }
 
 fn try_guard() -> bool {

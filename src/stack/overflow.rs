@@ -33,7 +33,8 @@ pub(super) fn install(describe: Describe) {
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         let mut before = MaybeUninit::uninit();
         // SAFETY: both point to sigactions, of which the kernel reads the one and writes the other.
-        let status = unsafe { libc::sigaction(libc::SIGSEGV, &raw const action, before.as_mut_ptr()) };
+        let status =
+            unsafe { libc::sigaction(libc::SIGSEGV, &raw const action, before.as_mut_ptr()) };
         assert_eq!(status, 0, "SIGSEGV can be handled");
         // SAFETY: written by the call above.
         unsafe { before.assume_init() }
@@ -41,7 +42,11 @@ pub(super) fn install(describe: Describe) {
 }
 
 /// The signal handler.
-extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+extern "C" fn on_fault(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
     // SAFETY: the kernel passes the signal's information; for SIGSEGV the address is part of it.
     let address = unsafe { (*info).si_addr() } as usize;
     // SAFETY: as above.

@@ -205,7 +205,10 @@ mod tests {
         }
         for (n, region) in regions.iter().enumerate() {
             // SAFETY: written above, and still ours.
-            assert_eq!(unsafe { ((region.base() - 8) as *const u64).read() }, n as u64);
+            assert_eq!(
+                unsafe { ((region.base() - 8) as *const u64).read() },
+                n as u64
+            );
         }
         drop(regions);
         let again = Region::new(size).unwrap();

@@ -28,7 +28,10 @@ static TABLE: [Range; RANGES] = [const {
 /// Adds a range.
 pub(crate) fn watch(start: usize, stride: usize, count: usize) {
     let free = TABLE.iter().find(|range| {
-        range.start.compare_exchange(0, BUSY, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        range
+            .start
+            .compare_exchange(0, BUSY, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
     });
     if let Some(range) = free {
         range.stride.store(stride, Ordering::Relaxed);
@@ -39,7 +42,10 @@ pub(crate) fn watch(start: usize, stride: usize, count: usize) {
 
 /// Removes the range that starts there.
 pub(crate) fn unwatch(start: usize) {
-    if let Some(range) = TABLE.iter().find(|range| range.start.load(Ordering::Relaxed) == start) {
+    if let Some(range) = TABLE
+        .iter()
+        .find(|range| range.start.load(Ordering::Relaxed) == start)
+    {
         range.start.store(0, Ordering::Release);
     }
 }
