@@ -6,10 +6,11 @@
 //!
 //! # Pace
 //!
-//! A scan follows the last one after [`SHORTEST`], which doubles up to [`LONGEST`] while nothing changes hands. A frame
-//! that may have to be retaken is looked at again after `SHORTEST`, so a call that lasts is retaken at most
-//! `LONGEST` + `SHORTEST` and two wake-ups of this thread after it began. With no frame open for [`QUIET_SCANS`] the
-//! monitor sleeps until the next frame wakes it, and starts anew with `SHORTEST`.
+//! A scan follows the last one after [`SHORTEST`], which doubles up to [`LONGEST`] while nothing changes hands. A scan
+//! that finds C running is followed by another one after `SHORTEST`, to tell a call that lasts from one that is brief.
+//! So a call is retaken at most `LONGEST` + `SHORTEST` and two wake-ups of this thread after it began. After
+//! [`QUIET_SCANS`] without an open frame the monitor sleeps until the next frame wakes it, and starts anew with
+//! `SHORTEST`.
 
 use super::handshake::Phase;
 use super::record::{self, Watched};
@@ -22,8 +23,9 @@ use std::time::{Duration, Instant};
 
 /// As short as a sleep gets with the default timer slack of 50 µs: about 75 µs in all, measured.
 const SHORTEST: Duration = Duration::from_micros(20);
-/// Guessed: keeps the monitor well under 2 % of a core, and a retake under 2 ms.
-const LONGEST: Duration = Duration::from_millis(1);
+/// Between the cost of scanning (a loop that only sleeps a millisecond takes 1.6 % of a core of the virtual machine it was
+/// measured on) and the time to a retake, which is to stay under 2 ms.
+const LONGEST: Duration = Duration::from_micros(1200);
 /// How long Rust code may run inside a frame. The time Go allows a goroutine before it preempts it.
 const STUCK_IN_RUST: Duration = Duration::from_millis(10);
 /// Scans without an open frame before the monitor sleeps for good. Guessed: a tenth of a second at `LONGEST`, so that
@@ -118,9 +120,9 @@ fn watch() {
 /// Scans, and soon once more if there is something to tell a lasting call from a brief one by.
 fn look_twice() -> Found {
     match scan() {
-        Found::Brief => {
+        Found::InC => {
             thread::sleep(SHORTEST);
-            scan().max(Found::Brief)
+            scan().max(Found::InC)
         }
         found => found,
     }
@@ -131,8 +133,10 @@ fn look_twice() -> Found {
 enum Found {
     /// No frame is open that could be retaken.
     Nothing,
-    /// Frames are open; none was retaken.
-    Brief,
+    /// Frames are open, and Rust runs in them.
+    InRust,
+    /// C runs in a frame, since this scan for all that is known.
+    InC,
     /// A slot was retaken.
     Lasting,
 }
@@ -158,10 +162,15 @@ fn look_at(watched: &mut Watched, now: Instant) -> Found {
     if phase == Phase::Closed {
         return Found::Nothing;
     }
+    let found = if phase == Phase::InC {
+        Found::InC
+    } else {
+        Found::InRust
+    };
     if mark != *seen {
         *seen = mark;
         *since = Some(now);
-        return Found::Brief;
+        return found;
     }
     let due = phase == Phase::InC || since.is_some_and(|since| now - since >= STUCK_IN_RUST);
     if due && record.handshake.try_take(mark) {
@@ -169,5 +178,5 @@ fn look_at(watched: &mut Watched, now: Instant) -> Found {
         observe::counter::RETAKES.add(1);
         return Found::Lasting;
     }
-    Found::Brief
+    found
 }
