@@ -1,4 +1,104 @@
-//! Await blocking C.
+//! Await blocking C from tokio, the way Go's cgo does it.
+//!
+//! A task calls C; its worker *cedes its slot*, so that other tasks go on; C runs on a stack of its own; when C calls back,
+//! the callback, which may be async, runs *on the task that made the call*; when C returns, the slot is re-acquired and
+//! the task goes on.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! # fn c_function(callback: impl FnOnce() -> i32) -> i32 { callback() }
+//! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().worker_threads(1).build().unwrap();
+//! # runtime.block_on(async { tokio::spawn(async {
+//! let answer = cede::call(|| {
+//!     // Blocking C. Other tasks of this worker go on meanwhile.
+//!     c_function(|| {
+//!         // Under C: await whatever you like, in the context of the task that called.
+//!         let awaited = cede::callback(async {
+//!             tokio::time::sleep(Duration::from_millis(1)).await;
+//!             42
+//!         });
+//!         // C has no exceptions and no futures: it gets an error code of its own.
+//!         awaited.unwrap_or(-1)
+//!     })
+//! })
+//! .named("c_function")
+//! .await;
+//! assert_eq!(answer, 42);
+//! # }).await.unwrap(); });
+//! ```
+//!
+//! # A tour
+//!
+//! - [`call`] runs C, and its methods say how: [`named`](Call::named), [`with_errno`](Call::with_errno) and
+//!   [`or_errno`](Call::or_errno), [`stack_size`](Call::stack_size), and the ways below.
+//! - [`callback()`] runs a future on the calling task, from Rust code under C; also from the synchronous closures of safe wrappers,
+//!   which become async-capable without being changed.
+//! - [`scope`] and [`spawn`] let many short calls share the cost of ceding.
+//! - [`Config`] and [`StandbyThreads`] are the settings, [`metrics`] the counters.
+//!
+//! # The ways to run C
+//!
+//! | | slot | stack | a callback that is not ready at once | for |
+//! |---|---|---|---|---|
+//! | `call(f)` | ceded; retaken if C lasts | its own | parks the thread | most calls |
+//! | [`.long()`](Call::long) | handed off at once | its own | parks the thread | calls known to block |
+//! | [`.brief()`](Call::brief) | kept | its own | hands the slot off and parks | a few µs of C that never blocks |
+//! | [`.suspendable()`](Call::suspendable) | as `call` | its own, set aside | suspends the call where the task is bound to its thread | current-thread runtimes, `LocalSet` |
+//! | [`.on_thread_stack()`](Call::on_thread_stack) | ceded | the thread's | parks the thread | libraries that check stack bounds |
+//!
+//! # Where the thread comes in
+//!
+//! What happens to the slot depends on what the polling thread does for a living, not on the handle that is entered on it:
+//!
+//! | the thread | |
+//! |---|---|
+//! | a worker of a multi-thread runtime | cedes its slot |
+//! | the `block_on` thread of a multi-thread runtime, a blocking thread, a thread outside of any runtime | has no slot; C runs in place, callbacks park |
+//! | drives a current-thread runtime, or a task of a `LocalSet` | has no other worker to go on: C runs in place (said once, as a `WARN` event). A callback of a plain call that is not ready is refused with [`Refused::WouldStarve`], for to park would stop the very thread that could wake it; `suspendable` is the way |
+//!
+//! The future that is passed to `LocalSet::run_until` on a multi-thread runtime's `block_on` thread is not told from that
+//! thread's other futures: its callbacks park. A current-thread runtime's handle that is entered on a worker hides the
+//! worker: nothing is ceded while it is.
+//!
+//! # What is not promised
+//!
+//! - **Time.** A slot is retaken some 150 µs after C was entered if the process was quiet, up to about 2 ms later amid short
+//!   calls; under CPU load the monitor waits for a processor like any thread.
+//! - **Cancellation.** C cannot be interrupted by dropping a future: see [`call`].
+//! - **Siblings.** While C runs, or a callback parks, nothing else of the same *task* is polled.
+//! - **Threads.** Each call that blocks for long holds a thread, up to [`Config::max_standby_threads`].
+//! - **tokio's metrics.** The crate keeps one idle task in every runtime that has made a call, and one blocking thread of it
+//!   while standby threads serve it. Both go when the runtime goes.
+//! - **`fork`** in a process that has made calls leaves the child without the monitor: `exec` at once.
+//! - **Platforms.** Linux on x86_64 is tested. Other Unix systems are meant to work, without being tested; Windows is not
+//!   supported.
+//!
+//! # Words
+//!
+//! | word | |
+//! |---|---|
+//! | slot | the right to run tasks: a tokio worker's core |
+//! | cede, re-acquire | what a call does with its slot before C and after it; ceded, the slot may be taken, but nothing is handed over yet |
+//! | hand off | give the slot to a standby thread at once |
+//! | retake | what the monitor does to the slot of a call that lasts |
+//! | frame | one open `block_in_place`: the span in which a slot is ceded |
+//! | mark | where the owner of a frame is: odd in C, even in Rust |
+//! | standby thread | takes over as a worker when a slot is retaken or handed off |
+//! | C stack | where C runs |
+//! | suspend, resume | a C stack whose task returns `Pending` |
+//! | park, unpark | a thread that waits for a callback's future |
+//! | callback | a future that C waits for |
+//! | refusal | a callback that cannot run ([`Refused`]) |
+//!
+//! # How it works
+//!
+//! tokio gives a worker's core away in one way, `block_in_place`, which wakes or creates a thread each time. The crate has that
+//! wake-up queued behind a thread that is held, where it costs nothing until it is needed, and lets a monitor release the
+//! thread when a call lasts. The head of each module says what the rules are: start with `slot`, `stack` and
+//! `callback`.
+
+#![warn(clippy::multiple_unsafe_ops_per_block)]
 
 mod call;
 mod callback;
@@ -18,3 +118,8 @@ pub use config::{Config, ConfigError, Guards, StandbyThreads};
 pub use errno::{CReturn, Errno};
 pub use error::Refused;
 pub use observe::{Metrics, metrics};
+
+/// The README's programs are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

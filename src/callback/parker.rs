@@ -11,6 +11,7 @@ use std::task::{Wake, Waker};
 const KEPT: usize = 16;
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "leases are boxes, so that a call's context has one word for them")]
     static FREE: RefCell<Vec<Box<Parker>>> = const { RefCell::new(Vec::new()) };
 }
 

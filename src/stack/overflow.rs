@@ -47,12 +47,12 @@ extern "C" fn on_fault(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    // SAFETY: the kernel passes the signal's information; for SIGSEGV the address is part of it.
-    let address = unsafe { (*info).si_addr() } as usize;
-    // SAFETY: as above.
-    let code = unsafe { (*info).si_code };
+    // SAFETY: the kernel passes the signal's information.
+    let told = unsafe { &*info };
+    // SAFETY: for SIGSEGV the address is part of it.
+    let address = unsafe { told.si_addr() } as usize;
     // A SIGSEGV that somebody sent has a code of zero or less, and no address.
-    if code > 0 && watch::is_guard(address) {
+    if told.si_code > 0 && watch::is_guard(address) {
         report();
         restore_default(signal);
     } else {
