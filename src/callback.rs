@@ -21,13 +21,14 @@ mod drive;
 mod parker;
 
 pub(crate) use asked::Asked;
-pub(crate) use drive::{Driven, drive, drive_or_suspend, poll};
+pub(crate) use drive::{Driven, drive, drive_or_suspend, poll_once};
 pub(crate) use parker::Lease;
 
 use crate::context::{self, Context, Ground};
 use crate::errno;
 use crate::error::Refused;
 use crate::observe;
+use crate::panic::never_unwinds;
 use crate::slot::{Marks, ThreadSlot, with_thread};
 use asked::Cell;
 use std::future::Future;
@@ -127,9 +128,10 @@ fn ask(context: Option<&Context>, asked: Asked) -> Result<(), Refused> {
         Ground::CStack(suspender) => unsafe { context.suspend_for(asked, suspender) },
         Ground::ThreadStack => with_thread(|thread| {
             let _outside = context.step_out();
-            let marks = thread.and_then(ThreadSlot::marks);
+            let marks = thread.and_then(ThreadSlot::marks_in_c);
             let _ = marks.map(Marks::enter_rust);
-            let answer = drive(context, &asked, thread);
+            // C's frames are right below.
+            let answer = never_unwinds("a callback was unwound", || drive(context, &asked, thread));
             marks.inspect(|marks| marks.enter_c());
             answer
         }),

@@ -1,5 +1,6 @@
 //! Settings: once a process, before the first call.
 
+use crate::panic::{caught, discard};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use tokio::runtime::Builder;
@@ -184,7 +185,7 @@ impl StandbyThreads {
         self
     }
 
-    /// Called on each thread when it starts.
+    /// Called on each thread when it starts. A panic of the hook is reported by the panic hook and goes no further.
     pub fn on_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_start = Some(Arc::new(hook));
         self
@@ -201,11 +202,12 @@ impl StandbyThreads {
         if let Some(bytes) = self.stack_size {
             builder.thread_stack_size(bytes);
         }
+        // A thread that a hook has killed would be waited for for ever.
         if let Some(hook) = self.on_start.clone() {
-            builder.on_thread_start(move || hook());
+            builder.on_thread_start(move || caught(|| hook()).unwrap_or_else(discard));
         }
         if let Some(hook) = self.on_stop.clone() {
-            builder.on_thread_stop(move || hook());
+            builder.on_thread_stop(move || caught(|| hook()).unwrap_or_else(discard));
         }
     }
 }

@@ -62,8 +62,6 @@ pub(crate) struct Context {
     refusal: Cell<Option<Refused>>,
     /// The first panic of a callback, until the call raises it.
     panic: Cell<Option<Payload>>,
-    /// Whether the slot was lost while a callback waited, although the call itself had opened no frame.
-    slot_lost: Cell<bool>,
     /// The waker of the poll that C runs in.
     task_waker: Cell<Option<NonNull<Waker>>>,
     parker: OnceCell<Lease>,
@@ -83,7 +81,6 @@ impl Context {
             answer: Cell::new(Ok(())),
             refusal: Cell::new(None),
             panic: Cell::new(None),
-            slot_lost: Cell::new(false),
             task_waker: Cell::new(None),
             parker: OnceCell::new(),
             outer: Cell::new(null()),
@@ -202,12 +199,6 @@ impl Context {
         }
     }
 
-    /// Whether the thread has lost its slot while a callback waited, without the call's having opened a frame.
-    #[inline]
-    pub(crate) fn has_lost_slot(&self) -> bool {
-        self.slot_lost.get()
-    }
-
     /// What wakes this call's thread when it is parked.
     #[inline]
     pub(crate) fn parker(&self) -> &Lease {
@@ -227,11 +218,6 @@ impl Context {
     pub(crate) unsafe fn task_waker(&self) -> Option<&Waker> {
         // SAFETY: the waker outlives the poll, by this function's contract.
         self.task_waker.get().map(|waker| unsafe { waker.as_ref() })
-    }
-
-    /// The slot was lost while a callback waited.
-    pub(crate) fn lose_slot(&self) {
-        self.slot_lost.set(true);
     }
 }
 

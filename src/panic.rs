@@ -18,3 +18,25 @@ pub(crate) fn discard(payload: Payload) {
         std::mem::forget(again);
     }
 }
+
+/// Ends the process: to unwind would skip frames of C's, or tear a state that others rely on.
+#[cold]
+pub(crate) fn abort(why: &str) -> ! {
+    eprintln!("cede: {why}; aborting");
+    std::process::abort();
+}
+
+/// Runs `f`, and aborts if it unwinds.
+#[inline]
+pub(crate) fn never_unwinds<R>(why: &'static str, f: impl FnOnce() -> R) -> R {
+    struct Bomb(&'static str);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            abort(self.0);
+        }
+    }
+    let bomb = Bomb(why);
+    let result = f();
+    std::mem::forget(bomb);
+    result
+}

@@ -12,14 +12,17 @@
 //!
 //! # Rules
 //!
-//! 1. While a frame is open and its slot is not lost, nobody runs on it: a callback may use it by marking even.
+//! 1. While a frame is open and its slot is not lost, nobody of ours runs on it: a callback may use it by marking even.
 //! 2. The [`handshake`] decides between owner and monitor while the frame is open. At its end the cell decides: after
 //!    every frame [`core::has_core`] says who has the core, for a user's own `block_in_place` may have left jobs that take it.
 //! 3. A thread whose frame ended without its core polls no further: its task is woken and returns `Pending`, always.
 //!    (tokio itself lets the task run on, so that more tasks than workers are being polled.)
-//! 4. A thread arms only when it holds its core, and for one job: `(runtime, worker)`. With the job the standby goes.
-//! 5. What decides is the thread's own job, not the handle that happens to be entered. One exception: with a
-//!    current-thread runtime's handle entered on a worker, the worker is not recognised and nothing is ceded.
+//! 4. A thread arms only when it holds its core, and for one job: `(runtime, worker)`. With the job the standby goes. A
+//!    standby that was let go in vain is back on hold before the next one is armed.
+//! 5. What decides is the thread's own job, not the handle that happens to be entered. tokio does not tell a thread's job,
+//!    so there are two exceptions: with a current-thread runtime's handle entered on a worker, the worker is not
+//!    recognised and nothing is ceded; and a worker whose very first call is made with another multi-thread runtime's
+//!    handle entered is taken for one of that runtime's.
 //!
 //! The parts: [`handshake`] and `doze` are the pure protocols, `record` what the monitor sees of a thread, [`core`]
 //! tokio's hand-off, `standby` the thread that takes over, `life` the runtime it works for, `monitor` the scan, and
@@ -36,7 +39,9 @@ mod standby;
 mod thread;
 
 use life::Life;
-pub(crate) use thread::{Frame, Job, Marks, Reacquired, ThreadSlot, in_local_set, with_thread};
+pub(crate) use thread::{
+    Frame, Job, Marks, ThreadSlot, in_local_set, in_task_without_worker, with_thread,
+};
 
 use crate::config::StandbyThreads;
 use tokio::runtime::{Handle, RuntimeFlavor};

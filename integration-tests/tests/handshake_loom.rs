@@ -21,8 +21,9 @@ mod sync {
         loom::sync::atomic::fence(Ordering::SeqCst);
     }
 
-    pub(crate) fn heavy_fence() {
+    pub(crate) fn heavy_fence() -> bool {
         loom::sync::atomic::fence(Ordering::SeqCst);
+        true
     }
 
     pub(crate) fn pause() {
@@ -153,7 +154,7 @@ fn a_frame_opened_while_the_monitor_goes_to_sleep_is_seen_or_wakes_it() {
             let shared = shared.clone();
             move || {
                 let (handshake, doze) = &*shared;
-                doze.announce();
+                assert!(doze.announce());
                 let sees_frame = handshake.mark().phase() != Phase::Closed;
                 if sees_frame {
                     doze.retract();

@@ -15,16 +15,18 @@
 //!
 //! 1. C runs exactly once, from the first poll that is not put off; a call that was never polled never runs.
 //! 2. From `Returned` on, C is through. The result waits for a poll that has a slot.
-//! 3. A call is put off at most once by its scope, so that it goes on under any executor.
+//! 3. A call is put off at most once in a poll of its scope, and once by tokio's budget, so that it goes on under an executor
+//!    that polls it again and again within the task's poll.
 //! 4. `Suspended` has rules of its own: [`suspendable`](super::suspendable).
 
 use super::options::{GroundKind, Mode, Options};
 use super::suspendable::Suspendable;
 use crate::callback;
 use crate::context::{self, Context, Ground, Label};
-use crate::panic::{Payload, caught};
-use crate::slot::{Frame, Marks, Reacquired, ThreadSlot, with_thread};
+use crate::panic::{Payload, caught, never_unwinds};
+use crate::slot::{Frame, Marks, ThreadSlot, with_thread};
 use crate::stack::{self, Job, Stack, Switch};
+use std::marker::PhantomPinned;
 use std::mem::ManuallyDrop;
 use std::task::{self, Poll};
 use tokio::task::coop;
@@ -40,8 +42,11 @@ enum Stage {
 pub(super) struct Core {
     options: Options,
     stage: Stage,
-    /// Whether a scope has put this call off already (rule 3).
-    put_off: bool,
+    /// The scope's poll that has put this call off last (rule 3).
+    put_off_by: u32,
+    /// Whether this call has yielded to tokio's budget.
+    yielded: bool,
+    _pinned: PhantomPinned,
 }
 
 /// What a poll came to. Small enough for a register.
@@ -71,7 +76,9 @@ impl Core {
         Self {
             options,
             stage: Stage::Unstarted,
-            put_off: false,
+            put_off_by: 0,
+            yielded: false,
+            _pinned: PhantomPinned,
         }
     }
 
@@ -132,7 +139,9 @@ impl Core {
     ) -> Progress {
         match thread.map(|thread| (thread, thread.frame())) {
             Some((thread, frame @ (Frame::Call | Frame::Scope)))
-                if frame == Frame::Call || thread.take_call() || self.put_off =>
+                if frame == Frame::Call
+                    || thread.take_call()
+                    || self.put_off_by == thread.scope_poll() =>
             {
                 let _call = thread.enter_frame(Frame::Call);
                 if self.options.mode == Mode::Long {
@@ -167,33 +176,40 @@ impl Core {
     ) -> Progress {
         let brief = self.options.mode == Mode::Brief;
         let scope_offers = matches!(frame, Frame::ScopeOffers | Frame::ScopeAsked) && !brief;
-        if !self.put_off && (frame == Frame::Scope || scope_offers) {
+        if self.put_off_by != thread.scope_poll() && (frame == Frame::Scope || scope_offers) {
             if scope_offers {
                 thread.ask_for_frame();
             }
-            self.put_off = true;
+            self.put_off_by = thread.scope_poll();
             cx.waker().wake_by_ref();
             return Progress::Pending;
         }
         match coop::poll_proceed(cx) {
             Poll::Ready(budget) => budget.made_progress(),
-            Poll::Pending => return Progress::Pending,
+            // tokio keeps the waker until its scheduler gets its turn, which it never does under an executor within the task.
+            // Such an executor polls again at once, and goes on.
+            Poll::Pending if !self.yielded => {
+                self.yielded = true;
+                cx.waker().wake_by_ref();
+                return Progress::Pending;
+            }
+            Poll::Pending => (),
         }
         // A scope that offers a frame has nothing to say to what runs below.
         let _alone = thread.enter_frame(Frame::None);
-        let mut has_slot = true;
+        let losses = thread.losses();
+        let mut ran = Ran::Suspended;
         if brief {
             // SAFETY: by this function's contract.
-            let ran = unsafe { self.run_cold(Some(thread), job, cx, &mut has_slot) };
-            return self.settle(ran, has_slot, cx);
+            ran = unsafe { self.run_cold(Some(thread), job, cx, &mut true) };
+        } else {
+            thread.cede(Frame::Call, self.options.mode == Mode::Long, &mut || {
+                // SAFETY: by this function's contract.
+                ran = unsafe { self.run_cold(Some(thread), job, cx, &mut true) };
+            });
         }
-        let mut ran = Ran::Suspended;
-        let reacquired = thread.cede(Frame::Call, self.options.mode == Mode::Long, &mut || {
-            // SAFETY: by this function's contract.
-            ran = unsafe { self.run_cold(Some(thread), job, cx, &mut has_slot) };
-        });
-        // What the frame knows of its slot at C's return is not the last word: the core may have come back.
-        self.settle(ran, reacquired == Reacquired::Yes, cx)
+        // What a frame knew of its slot when C returned is not the last word: the core may have come back.
+        self.settle(ran, thread.losses() == losses, cx)
     }
 
     /// Without its slot the task goes back to the run queue, result in hand.
@@ -243,8 +259,11 @@ impl Core {
             // SAFETY: the context stays in this frame until C has returned; the rest is this function's contract.
             match unsafe { switch(&context, &mut stack, first.take(), marks, has_slot) } {
                 Switch::Asked => {
-                    let asked = context.take_asked();
-                    context.answer(callback::drive(&context, &asked, thread));
+                    // To unwind here would end what C borrows while C is in the midst of it.
+                    never_unwinds("a call was unwound while C waits for a callback", || {
+                        let asked = context.take_asked();
+                        context.answer(callback::drive(&context, &asked, thread));
+                    });
                 }
                 over => break over,
             }
@@ -253,25 +272,18 @@ impl Core {
             stack::release(stack);
             return Ran::Returned;
         }
-        self.wind_up(stack, ManuallyDrop::into_inner(context), switch, has_slot)
+        self.wind_up(stack, ManuallyDrop::into_inner(context), switch)
     }
 
     /// The end of a call that had callbacks or panicked.
     #[inline(never)]
-    fn wind_up(
-        &mut self,
-        mut stack: Stack,
-        context: Context,
-        switch: Switch,
-        has_slot: &mut bool,
-    ) -> Ran {
+    fn wind_up(&mut self, mut stack: Stack, context: Context, switch: Switch) -> Ran {
         let own = if switch == Switch::Panicked {
             stack.take_panic()
         } else {
             None
         };
         stack::release(stack);
-        *has_slot &= !context.has_lost_slot();
         self.keep(context.settle_panic(own))
     }
 
@@ -359,7 +371,7 @@ unsafe fn run_on_thread_stack(
         // SAFETY: by this function's contract.
         caught(|| unsafe { (job.run)(job.argument) }).err()
     };
-    *has_slot &= marks.is_none_or(Marks::enter_rust) && !context.has_lost_slot();
+    *has_slot &= marks.is_none_or(Marks::enter_rust);
     context.settle_panic(own)
 }
 

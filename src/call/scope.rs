@@ -1,6 +1,6 @@
 //! Scopes: many calls in one poll share one frame.
 
-use crate::slot::{Frame, Reacquired, ThreadSlot, with_thread};
+use crate::slot::{Frame, ThreadSlot, with_thread};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -98,6 +98,7 @@ fn poll_in_frame<F: Future>(
     opens_frame: &mut bool,
     cx: &mut Context<'_>,
 ) -> Poll<F::Output> {
+    thread.begin_scope_poll(CALLS_A_POLL);
     if !*opens_frame {
         let _offer = thread.enter_frame(Frame::ScopeOffers);
         let polled = future.as_mut().poll(cx);
@@ -106,18 +107,18 @@ fn poll_in_frame<F: Future>(
         }
     }
     let mut polled = Poll::Pending;
-    thread.allow_calls(CALLS_A_POLL);
-    let reacquired = thread.cede(Frame::Scope, false, &mut || {
+    let losses = thread.losses();
+    thread.cede(Frame::Scope, false, &mut || {
         polled = future.as_mut().poll(cx);
         *opens_frame = thread.frame() != Frame::Scope || thread.calls_left() < CALLS_A_POLL;
     });
-    match (polled, reacquired) {
-        (Poll::Ready(value), Reacquired::No) => {
+    match polled {
+        Poll::Ready(value) if thread.losses() != losses => {
             *output = Some(value);
             cx.waker().wake_by_ref();
             Poll::Pending
         }
-        (polled, _) => polled,
+        polled => polled,
     }
 }
 

@@ -16,8 +16,6 @@ use crate::observe;
 use crate::panic::{Payload, discard};
 use crate::slot::ThreadSlot;
 use crate::stack::{self, Exceptions, Job, Stack, Switch};
-use std::cell::Cell;
-use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{self, Poll};
 
@@ -27,7 +25,7 @@ pub(super) struct Suspendable {
     stack: Option<Stack>,
     job: Job,
     exceptions: Exceptions,
-    home: ThreadToken,
+    home: Option<ThreadToken>,
     has_slot: bool,
     /// What C waits for while the call is suspended, with the word of the user's hook.
     waits_for: Option<(Asked, Option<usize>)>,
@@ -73,7 +71,7 @@ impl Suspendable {
         cx: &mut task::Context<'_>,
     ) -> Poll<Option<Payload>> {
         assert!(
-            self.home == ThreadToken::current(),
+            self.is_at_home(),
             "a suspended call was polled on another thread than its own: {}",
             self.context.label(),
         );
@@ -81,7 +79,7 @@ impl Suspendable {
             .waits_for
             .as_ref()
             .expect("a suspended call waits for something");
-        match callback::poll(&self.context, asked, cx.waker()) {
+        match callback::poll_once(&self.context, asked, cx.waker()) {
             None => Poll::Pending,
             Some(answer) => {
                 self.return_home(answer);
@@ -127,6 +125,10 @@ impl Suspendable {
         switch
     }
 
+    fn is_at_home(&self) -> bool {
+        self.home.is_some() && self.home == ThreadToken::current()
+    }
+
     /// Makes the call ready to be resumed with `answer`.
     fn return_home(&mut self, answer: Result<(), Refused>) {
         let word = self.waits_for.take().and_then(|(_, word)| word);
@@ -150,7 +152,7 @@ impl Suspendable {
 
     /// Whether the thread still has the slot that it had when C was last resumed.
     pub(super) fn has_slot(&self) -> bool {
-        self.has_slot && !self.context.has_lost_slot()
+        self.has_slot
     }
 }
 
@@ -160,7 +162,7 @@ impl Drop for Suspendable {
         if self.waits_for.is_none() {
             return;
         }
-        if self.home != ThreadToken::current() {
+        if !self.is_at_home() {
             // A stack that is dropped in the midst of a job leaks.
             observe::leaked_stack(self.context.label());
             return;
@@ -179,20 +181,24 @@ impl Drop for Suspendable {
     }
 }
 
-/// Tells threads apart, also across the end of one and the beginning of another.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct ThreadToken(NonZeroU64);
+/// Tells threads apart, also across the end of one and the beginning of another. A thread whose thread-locals are being
+/// destroyed is nobody's home: C may hold on to one that is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ThreadToken(u64);
 
 impl ThreadToken {
-    fn current() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
+    /// `None` on a thread that ends.
+    fn current() -> Option<Self> {
         thread_local! {
-            static MINE: Cell<Option<NonZeroU64>> = const { Cell::new(None) };
+            static MINE: Mine = Mine(NEXT.fetch_add(1, Ordering::Relaxed));
         }
-        let token = MINE
-            .get()
-            .or_else(|| NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed)));
-        MINE.set(token);
-        Self(token.expect("2^64 threads are not made in a lifetime"))
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+
+        /// Has a destructor, so that it goes as the others do: those last made first.
+        struct Mine(u64);
+        impl Drop for Mine {
+            fn drop(&mut self) {}
+        }
+        MINE.try_with(|mine| Self(mine.0)).ok()
     }
 }

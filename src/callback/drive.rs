@@ -12,8 +12,12 @@ use super::asked::{Asked, Polled};
 use crate::context::Context;
 use crate::error::Refused;
 use crate::observe;
-use crate::slot::{Job, Marks, Reacquired, ThreadSlot, in_local_set};
-use std::task::{self, Waker};
+use crate::slot::{Job, Marks, ThreadSlot, in_local_set, in_task_without_worker};
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{self, Poll, Waker};
+use tokio::task::coop;
 
 /// What the task side has for C.
 pub(crate) enum Driven {
@@ -29,7 +33,8 @@ pub(crate) fn drive(
     asked: &Asked,
     thread: Option<&ThreadSlot>,
 ) -> Result<(), Refused> {
-    match poll(context, asked, context.parker().waker()) {
+    let _bound = BoundGuard::note(context, thread);
+    match poll(context, asked, context.parker().waker(), thread) {
         Some(answer) => answer,
         None => wait(context, asked, thread),
     }
@@ -42,16 +47,42 @@ pub(crate) fn drive_or_suspend(
     thread: Option<&ThreadSlot>,
     task_waker: &Waker,
 ) -> Driven {
-    match poll(context, asked, task_waker) {
+    match poll_once(context, asked, task_waker) {
         Some(answer) => Driven::Answered(answer),
-        None if is_bound_to_thread(thread, Some(task_waker)) => Driven::Suspend,
+        None if may_suspend(thread) => Driven::Suspend,
         None => Driven::Answered(drive(context, asked, thread)),
+    }
+}
+
+/// One poll for a thread that stays with the call until it is done.
+///
+/// The callbacks of a call share one poll of the task, and with it tokio's cooperative budget, which is refilled only when
+/// that poll ends: used up, it would have a future that is ready pretend not to be, for ever. Inside a frame the budget is
+/// off; elsewhere it is taken off here.
+#[inline]
+fn poll(
+    context: &Context,
+    asked: &Asked,
+    waker: &Waker,
+    thread: Option<&ThreadSlot>,
+) -> Option<Result<(), Refused>> {
+    if thread.is_some_and(ThreadSlot::is_in_frame) {
+        return poll_once(context, asked, waker);
+    }
+    let once = poll_fn(|cx| Poll::Ready(poll_once(context, asked, cx.waker())));
+    match pin!(coop::unconstrained(once)).poll(&mut task::Context::from_waker(waker)) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => None,
     }
 }
 
 /// One poll. `None` if the future is not ready.
 #[inline]
-pub(crate) fn poll(context: &Context, asked: &Asked, waker: &Waker) -> Option<Result<(), Refused>> {
+pub(crate) fn poll_once(
+    context: &Context,
+    asked: &Asked,
+    waker: &Waker,
+) -> Option<Result<(), Refused>> {
     match asked.poll(&mut task::Context::from_waker(waker)) {
         Polled::Ready => Some(Ok(())),
         Polled::Pending => None,
@@ -63,15 +94,62 @@ pub(crate) fn poll(context: &Context, asked: &Asked, waker: &Waker) -> Option<Re
     }
 }
 
+/// Whether a call may be set aside here: what polls it keeps to this thread.
+///
+/// Asks less than [`is_bound_to_thread`]: a task's waker may be hidden from us (by `FuturesUnordered`, say), and to suspend does
+/// no harm where nothing else runs on the thread.
+fn may_suspend(thread: Option<&ThreadSlot>) -> bool {
+    match thread.map(ThreadSlot::job) {
+        Some(Job::CurrentThread) => true,
+        Some(Job::Worker) => false,
+        Some(Job::WithoutSlot) | None => keeps_to_tasks(thread) && in_task_without_worker(),
+    }
+}
+
 /// Whether the running task is polled by this thread alone, which therefore must not be parked.
 fn is_bound_to_thread(thread: Option<&ThreadSlot>, task_waker: Option<&Waker>) -> bool {
     match thread.map(ThreadSlot::job) {
         Some(Job::CurrentThread) => true,
         Some(Job::Worker) => false,
         Some(Job::WithoutSlot) | None => {
-            let in_frame = thread.is_some_and(ThreadSlot::is_in_frame);
-            !in_frame && task_waker.is_some_and(in_local_set)
+            keeps_to_tasks(thread) && (BOUND.get() || task_waker.is_some_and(in_local_set))
         }
+    }
+}
+
+/// Whether a task that runs on this thread without a slot can be none of a worker's: one that is polled inside a frame, or by
+/// hand inside a `block_in_place`, changes threads.
+#[inline]
+fn keeps_to_tasks(thread: Option<&ThreadSlot>) -> bool {
+    !thread.is_some_and(|thread| thread.is_in_frame() || thread.has_been_worker())
+}
+
+thread_local! {
+    /// Whether a callback of a `LocalSet`'s task is being polled with a parker's waker, which does not tell.
+    static BOUND: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Restores what was noted before on drop.
+#[must_use]
+struct BoundGuard(bool);
+
+impl BoundGuard {
+    #[inline]
+    fn note(context: &Context, thread: Option<&ThreadSlot>) -> Option<Self> {
+        if !keeps_to_tasks(thread) {
+            return None;
+        }
+        // SAFETY: we are within the poll that the call has announced.
+        let task_waker = unsafe { context.task_waker() };
+        task_waker
+            .is_some_and(in_local_set)
+            .then(|| Self(BOUND.replace(true)))
+    }
+}
+
+impl Drop for BoundGuard {
+    fn drop(&mut self) {
+        BOUND.set(self.0);
     }
 }
 
@@ -91,7 +169,7 @@ fn wait(context: &Context, asked: &Asked, thread: Option<&ThreadSlot>) -> Result
             marks.inspect(|marks| marks.enter_c());
             parker.park();
             let _ = marks.map(Marks::enter_rust);
-            answer = poll(context, asked, parker.waker());
+            answer = poll(context, asked, parker.waker(), thread);
         }
     };
     match thread {
@@ -100,11 +178,7 @@ fn wait(context: &Context, asked: &Asked, thread: Option<&ThreadSlot>) -> Result
             thread.hand_off();
             park_and_poll();
         }
-        Some(thread) => {
-            if thread.cede_parked(&mut park_and_poll) == Reacquired::No {
-                context.lose_slot();
-            }
-        }
+        Some(thread) => thread.cede_parked(&mut park_and_poll),
     }
     answer.expect("the loop ends with an answer")
 }

@@ -10,13 +10,13 @@
 //! - [`Way::Plain`]: the runtime's own pool, as tokio means it. For a tokio on which the self-test failed.
 
 use super::standby::Standby;
+use crate::panic::{Payload, abort, caught, discard, never_unwinds};
 use std::cell::{Cell, OnceCell};
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, RawWaker, RawWakerVTable, Waker};
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, EnterGuard, Handle};
 
 /// Where `block_in_place` queues `run(worker)`.
 pub(super) enum Way {
@@ -31,35 +31,66 @@ thread_local! {
     static DEAD: OnceCell<Handle> = const { OnceCell::new() };
 }
 
-/// Runs `body` without the core, and takes the core back afterwards if nobody else has. `false`, with `body` not run,
-/// if this thread's job does not let its core go.
+/// How an attempt to run something without the core went.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// It was run, and the core was taken back if it was still there.
+    Ran,
+    /// This thread's scheduler does not let its core go. It was not run.
+    Declined,
+    /// tokio panicked for another reason (a waker of somebody's that panics). It was not run, and the core may be gone.
+    Failed,
+}
+
+/// Runs `body` without the core, and takes the core back afterwards if nobody else has.
 ///
-/// `body` must not unwind.
-pub(super) fn without_core(way: &Way, body: &mut dyn FnMut()) -> bool {
+/// Aborts if `body` unwinds, or if it leaves tokio's state on this thread in disorder: a frame that cannot be closed cannot
+/// be left either, for there may be C below.
+pub(super) fn without_core(way: &Way, body: &mut dyn FnMut()) -> Attempt {
     match way {
         Way::Cheap => {
-            DEAD.with(|dead| give_away(Some(dead.get_or_init(dead_handle).enter()), body))
+            let given =
+                DEAD.try_with(|dead| give_away(Some(dead.get_or_init(dead_handle).enter()), body));
+            // The thread is at its end if there is no such handle any more.
+            given.unwrap_or_else(|_| give_away(None, body))
         }
         Way::Arm(standby) => give_away(Some(standby.enter()), body),
         Way::Plain => give_away(None, body),
     }
 }
 
-fn give_away(entered: Option<tokio::runtime::EnterGuard<'_>>, body: &mut dyn FnMut()) -> bool {
+fn give_away(entered: Option<EnterGuard<'_>>, body: &mut dyn FnMut()) -> Attempt {
     let began = Cell::new(false);
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
+    let outcome = caught(|| {
         tokio::task::block_in_place(|| {
             began.set(true);
             // First of all: code in the frame must see the handle that was current outside it.
             drop(entered);
-            body();
+            never_unwinds("a frame was unwound", body);
         });
-    }));
+    });
     match outcome {
-        Ok(()) => true,
-        Err(_) if !began.get() => false,
-        Err(panic) => std::panic::resume_unwind(panic),
+        Ok(()) => Attempt::Ran,
+        Err(payload) if !began.get() => {
+            let declined = is_refusal(&payload);
+            discard(payload);
+            if declined {
+                Attempt::Declined
+            } else {
+                Attempt::Failed
+            }
+        }
+        Err(_) => abort("tokio's state on this thread is not as a frame found it"),
     }
+}
+
+/// Whether this is how `block_in_place` declines on a current-thread scheduler.
+fn is_refusal(payload: &Payload) -> bool {
+    const MESSAGE: &str = "can call blocking only when running on the multi-threaded runtime";
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.is_some_and(|text| text.contains(MESSAGE))
 }
 
 fn dead_handle() -> Handle {

@@ -25,10 +25,11 @@ impl Doze {
         Self(word)
     }
 
-    /// Monitor: announces sleep (rule 1); the caller then looks for open frames.
-    pub(crate) fn announce(&self) {
+    /// Monitor: announces sleep (rule 1); the caller then looks for open frames. `false` if it must stay awake.
+    #[must_use]
+    pub(crate) fn announce(&self) -> bool {
         self.0.store(ASLEEP, Ordering::Release);
-        heavy_fence();
+        heavy_fence()
     }
 
     /// Monitor: takes the announcement back, having seen an open frame.

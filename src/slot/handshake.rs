@@ -139,6 +139,12 @@ impl Handshake {
         }
     }
 
+    /// Owner: whether it is in C.
+    #[inline]
+    pub(crate) fn is_in_c(&self) -> bool {
+        Mark(self.mark.load(Ordering::Relaxed)).phase() == Phase::InC
+    }
+
     /// Owner: whether the slot of the open frame was given away.
     #[inline]
     pub(crate) fn is_lost(&self) -> bool {
@@ -175,8 +181,7 @@ impl Handshake {
         {
             return false;
         }
-        heavy_fence();
-        let unmoved = self.mark() == seen;
+        let unmoved = heavy_fence() && self.mark() == seen;
         self.claim
             .store(if unmoved { TAKEN } else { FREE }, Ordering::Release);
         unmoved

@@ -5,15 +5,15 @@
 //!
 //! 1. **`Runtime::drop` waits.** A thread that lost its slot leaves a *hold* behind: a job on the runtime's own
 //!    blocking pool which ends when no standby serves the runtime any more. Until it leaves the hold, the thread itself is
-//!    what the drop waits for. One hold suffices, and it takes the place of the worker's thread that has retired, so the
-//!    pool has as many threads for the user as before.
+//!    what the drop waits for. One hold suffices, and it takes the place of a worker's thread that has retired, so the
+//!    pool has no fewer threads for the user than before.
 //! 2. **A pool that shuts down refuses or discards the hold.** Then the one who drops it waits instead: `Hold` waits in
 //!    its destructor, wherever that runs.
 //! 3. **A standby thread never takes a hold**: it would wait for itself. The thread whose place it took is still there,
 //!    in C, or has left a hold.
 //! 4. **Descriptors go when the runtime goes.** A queued `run(worker)` keeps its runtime alive. A sentinel task, which
-//!    the runtime drops when it shuts down, closes the life: every armed standby is let go, every idle one exits, and
-//!    none is handed out again.
+//!    the runtime drops when it shuts down, closes the life: every armed standby is let go, and so is one that is armed
+//!    later; every idle one exits.
 //! 5. **Identity.** Ids of runtimes may be used again. A life is looked up by id only among those that are not closed.
 
 use super::record;
@@ -72,8 +72,9 @@ impl Life {
                 .map(|_| Outlook::default())
                 .collect(),
         });
-        lives.insert(life.id, life.clone());
+        let before = lives.insert(life.id, life.clone());
         drop(lives);
+        drop(before);
         // A runtime that is shutting down drops the sentinel right here, which closes the life before it is used.
         let sentinel = Sentinel(life.clone());
         drop(handle.spawn(async move {
@@ -85,24 +86,26 @@ impl Life {
 
     /// Sets what this runtime's standby threads are like from now on.
     pub(super) fn set_threads(&self, threads: StandbyThreads) {
-        lock(&self.state).threads = threads;
+        let before = std::mem::replace(&mut lock(&self.state).threads, threads);
+        // Not under the lock: what a hook has captured may come back here when it is dropped.
+        drop(before);
     }
 
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
-    pub(super) fn outlook(&self, worker: usize) -> &Outlook {
-        &self.outlook[worker]
+    /// `None` if the runtime has no such worker.
+    pub(super) fn outlook(&self, worker: usize) -> Option<&Outlook> {
+        self.outlook.get(worker)
     }
 
     /// A standby to arm with, or why there is none.
+    ///
+    /// Also when the life is closed: a call that begins while the runtime shuts down must not keep its worker from doing so.
     pub(super) fn standby(self: &Arc<Self>) -> Result<Arc<Standby>, NoStandby> {
         let threads = {
             let mut state = lock(&self.state);
-            if self.is_closed() {
-                return Err(NoStandby::ShuttingDown);
-            }
             if let Some(standby) = state.idle.pop() {
                 return Ok(standby);
             }
@@ -201,7 +204,6 @@ pub(super) fn trim_idle() {
 /// Why a slot cannot be ceded though the worker has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoStandby {
-    ShuttingDown,
     AtLimit,
     NoThread,
 }

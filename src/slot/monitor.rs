@@ -87,8 +87,7 @@ fn run() {
 }
 
 fn sleep_until_a_frame_opens() {
-    DOZE.announce();
-    if record::any_open() {
+    if !DOZE.announce() || record::any_open() {
         DOZE.retract();
     }
     while DOZE.is_asleep() {

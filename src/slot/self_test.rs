@@ -4,7 +4,7 @@
 //! nobody took it from, and a standby that is let go runs the worker's tasks and keeps the core. If any of this fails, as
 //! it may on a tokio that is not written yet, calls use plain `block_in_place`: slower, still right.
 
-use super::core::{Way, has_core, without_core};
+use super::core::{Attempt, Way, has_core, without_core};
 use crate::observe;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
@@ -79,7 +79,8 @@ fn exercise() -> bool {
     let held_before = worker_index().is_some() && has_core();
 
     let mut held_inside = true;
-    let kept = without_core(&Way::Cheap, &mut || held_inside = has_core()) && has_core();
+    let kept =
+        without_core(&Way::Cheap, &mut || held_inside = has_core()) == Attempt::Ran && has_core();
 
     let Some((pool, release)) = held_pool() else {
         return false;

@@ -1,17 +1,21 @@
 //! What a thread knows of its own slot: its record, its job, and the frame that is open on it.
 
-use super::core::{self, Way, has_core};
+use super::core::{self, Attempt, Way, has_core};
 use super::handshake::{Handshake, Verdict};
-use super::life::{Life, NoStandby};
+use super::life::{Life, Outlook};
 use super::record::{self, Record};
+use super::standby::Standby;
 use super::{monitor, self_test};
 use crate::observe;
+use crate::panic::caught;
 use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::ptr::null;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::{Duration, Instant};
 use tokio::runtime::{Handle, Id, RuntimeFlavor, worker_index};
+use tokio::task;
 
 /// The frame that encloses the running code, as far as ceding is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,16 +40,6 @@ impl Frame {
     }
 }
 
-/// How a frame ended.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reacquired {
-    /// This thread has what it had before.
-    Yes,
-    /// The slot went to another thread: the task has to go back to the run queue.
-    No,
-}
-
 /// What the calling thread's own job is, whatever handle may be entered on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Job {
@@ -57,13 +51,13 @@ pub(crate) enum Job {
     Worker,
 }
 
-/// What was found out about this thread's job, valid while the current handle and the worker index stay the same.
+/// What was found out about this thread's job.
+#[derive(Default)]
 struct KnownJob {
-    runtime: Id,
-    worker: usize,
-    /// `None`: this thread's scheduler has no use for `block_in_place`, although the current handle is a multi-thread
-    /// runtime's.
-    life: Option<Arc<Life>>,
+    /// The worker that this thread runs, as was found with this handle entered.
+    worker: Option<(Id, usize, Arc<Life>)>,
+    /// With this handle entered, in this task, the thread's scheduler declined to let its core go.
+    declined: Option<(Id, Option<task::Id>)>,
 }
 
 pub(crate) struct ThreadSlot {
@@ -71,7 +65,11 @@ pub(crate) struct ThreadSlot {
     frame: Cell<Frame>,
     /// Calls that the scope's frame has room for.
     calls_left: Cell<u32>,
-    known: RefCell<Option<KnownJob>>,
+    /// Counts the polls of scopes on this thread; zero before the first.
+    scope_poll: Cell<u32>,
+    known: RefCell<KnownJob>,
+    /// Frames that have ended without the slot.
+    losses: Cell<u32>,
 }
 
 thread_local! {
@@ -79,7 +77,9 @@ thread_local! {
         record: record::register(),
         frame: const { Cell::new(Frame::None) },
         calls_left: const { Cell::new(0) },
-        known: const { RefCell::new(None) },
+        scope_poll: const { Cell::new(0) },
+        known: RefCell::default(),
+        losses: const { Cell::new(0) },
     };
 
     /// Points to `THREAD` while that is alive. A thread-local without a destructor is reached by one instruction.
@@ -138,9 +138,16 @@ impl ThreadSlot {
         self.frame.set(Frame::ScopeAsked);
     }
 
-    /// Gives a scope's frame room for so many calls.
-    pub(crate) fn allow_calls(&self, calls: u32) {
+    /// A scope is about to be polled, whose frame has room for so many calls.
+    pub(crate) fn begin_scope_poll(&self, calls: u32) {
         self.calls_left.set(calls);
+        self.scope_poll
+            .set(self.scope_poll.get().wrapping_add(1).max(1));
+    }
+
+    /// Tells this poll of a scope from others on this thread.
+    pub(crate) fn scope_poll(&self) -> u32 {
+        self.scope_poll.get()
     }
 
     /// How many calls the scope's frame has room for.
@@ -157,10 +164,28 @@ impl ThreadSlot {
         left > 0 && !self.record.handshake.is_lost()
     }
 
-    /// The marks of the frame that is open on this thread. Without a frame there is nothing to cede, and nothing to mark.
+    /// The marks of the frame that is open on this thread, for code that is in Rust and goes to C.
+    ///
+    /// Without a frame there is nothing to cede, and nothing to mark. Nor is there if the thread is in C already, because
+    /// Rust under C polls a call there and then, with an executor of its own, instead of in a callback.
     #[inline]
     pub(crate) fn marks(&self) -> Option<Marks<'_>> {
-        self.is_in_frame().then_some(Marks(&self.record.handshake))
+        let handshake = &self.record.handshake;
+        (self.is_in_frame() && !handshake.is_in_c()).then_some(Marks(handshake))
+    }
+
+    /// The same, for code that is in C and goes to Rust.
+    #[inline]
+    pub(crate) fn marks_in_c(&self) -> Option<Marks<'_>> {
+        let handshake = &self.record.handshake;
+        (self.is_in_frame() && handshake.is_in_c()).then_some(Marks(handshake))
+    }
+
+    /// How many frames have ended without the slot on this thread. The same number at the end of a poll as at its start
+    /// means that the thread has what it had.
+    #[inline]
+    pub(crate) fn losses(&self) -> u32 {
+        self.losses.get()
     }
 
     /// Gives the slot of the open frame away at once, because what follows is known to be long.
@@ -172,70 +197,80 @@ impl ThreadSlot {
         }
     }
 
-    /// Opens a frame around `body` if this thread has a slot to cede, else runs `body` as it is.
+    /// Opens a frame around `body` if this thread has a slot to cede, else runs `body` as it is. [`losses`](Self::losses)
+    /// tells whether the slot was lost.
     ///
     /// With `long`, or if this worker's last calls were all retaken, the slot is handed off at once.
-    pub(crate) fn cede(&self, frame: Frame, long: bool, body: &mut dyn FnMut()) -> Reacquired {
+    pub(crate) fn cede(&self, frame: Frame, long: bool, body: &mut dyn FnMut()) {
+        match self
+            .worker_life()
+            .and_then(|(life, worker)| Some((self.way_to_cede(&life)?, life, worker)))
+        {
+            Some((way, life, worker)) => self.cede_by(&way, &life, worker, frame, long, body),
+            None => body(),
+        }
+    }
+
+    /// [`cede`](Self::cede), for a callback that waits under a call which has ceded nothing. It may wait for something that
+    /// takes this very slot, so if nobody is on standby the runtime's own threads have to do.
+    pub(crate) fn cede_parked(&self, body: &mut dyn FnMut()) {
+        match self.worker_life() {
+            Some((life, worker)) => {
+                let way = self.way_to_cede(&life).unwrap_or(Way::Plain);
+                self.cede_by(&way, &life, worker, Frame::Call, true, body);
+            }
+            None => body(),
+        }
+    }
+
+    fn cede_by(
+        &self,
+        way: &Way,
+        life: &Arc<Life>,
+        worker: usize,
+        frame: Frame,
+        long: bool,
+        body: &mut dyn FnMut(),
+    ) {
         debug_assert!(!self.is_in_frame(), "a frame inside a frame");
-        let Some((way, life, worker)) = self.way_to_cede() else {
-            body();
-            return Reacquired::Yes;
-        };
-        let outlook = life.outlook(worker);
-        let guess_long = frame == Frame::Call && outlook.is_long();
-        let began = guess_long.then(std::time::Instant::now);
-        let armed = match &way {
-            Way::Arm(standby) => Some(standby.clone()),
-            _ => None,
-        };
+        let guess = Guess::about(life.outlook(worker).filter(|_| frame == Frame::Call));
         let mut outcome = Ok(());
         let mut verdict = Verdict::Kept;
-        let ceded = core::without_core(&way, &mut || {
+        let attempt = core::without_core(way, &mut || {
             let _frame = self.enter_frame(frame);
-            if let Some(standby) = &armed {
-                self.arm(standby.clone(), &life);
+            if let Way::Arm(standby) = way {
+                self.arm(standby.clone(), life);
             }
             let _ = self.record.handshake.open();
             monitor::frame_opened();
-            if long || guess_long {
+            if long || guess.is_long() {
                 self.hand_off();
             }
-            outcome = catch_unwind(AssertUnwindSafe(&mut *body));
+            outcome = caught(&mut *body);
             verdict = self.record.handshake.close();
         });
-        if !ceded {
-            self.refuse(armed, &life);
+        if attempt != Attempt::Ran {
+            self.frame_failed(attempt, way, life);
             body();
-            return Reacquired::Yes;
         }
-        match (verdict, began) {
-            (Verdict::Lost, None) => outlook.was_long(),
-            (Verdict::Lost, Some(began)) if began.elapsed() < WORTH_A_WAKE_UP => {
-                outlook.was_short()
-            }
-            (Verdict::Lost, Some(_)) => (),
-            (Verdict::Kept, _) => outlook.was_short(),
+        guess.compare(verdict);
+        if verdict == Verdict::Lost {
+            // The monitor may have claimed the slot and not yet let the standby go: left here, it would arm the next frame in
+            // name only.
+            self.record.release_standby();
         }
-        let reacquired = if has_core() {
-            Reacquired::Yes
-        } else {
-            Reacquired::No
-        };
-        if reacquired == Reacquired::No {
+        if !has_core() {
+            self.record.release_standby();
+            self.record.forget_released();
+            self.losses.set(self.losses.get().wrapping_add(1));
             life.retire();
         }
         if let Err(panic) = outcome {
             resume_unwind(panic);
         }
-        reacquired
     }
 
-    /// [`cede`](Self::cede), for a callback that waits under a call which has ceded nothing.
-    pub(crate) fn cede_parked(&self, body: &mut dyn FnMut()) -> Reacquired {
-        self.cede(Frame::Call, true, body)
-    }
-
-    fn arm(&self, standby: Arc<super::standby::Standby>, life: &Arc<Life>) {
+    fn arm(&self, standby: Arc<Standby>, life: &Arc<Life>) {
         self.record.arm(standby);
         // A life that closed meanwhile has released the records that it saw, and may not have seen this one.
         if life.is_closed() {
@@ -243,29 +278,28 @@ impl ThreadSlot {
         }
     }
 
-    /// The thread's job did not let its core go: remembered, so that it is not asked again.
+    /// No frame was opened after all.
     #[cold]
-    fn refuse(&self, standby: Option<Arc<super::standby::Standby>>, life: &Arc<Life>) {
-        if let Some(standby) = standby {
-            life.keep(standby);
+    fn frame_failed(&self, attempt: Attempt, way: &Way, life: &Arc<Life>) {
+        if let Way::Arm(standby) = way {
+            life.keep(standby.clone());
         }
-        if let Some(known) = self.known.borrow_mut().as_mut() {
-            known.life = None;
+        if attempt == Attempt::Declined {
+            *self.known.borrow_mut() = KnownJob::default();
         }
     }
 
-    /// How to cede, or `None` if there is nothing to cede or nobody to cede it to.
-    fn way_to_cede(&self) -> Option<(Way, Arc<Life>, usize)> {
-        let (life, worker) = self.worker_life()?;
+    /// How to cede the slot that this worker holds, or `None` if there is nobody to cede it to.
+    fn way_to_cede(&self, life: &Arc<Life>) -> Option<Way> {
         if self.record.is_armed() {
-            return Some((Way::Cheap, life, worker));
+            return Some(Way::Cheap);
         }
         if !self_test::passed() || !monitor::ensure_running() {
-            return Some((Way::Plain, life, worker));
+            return Some(Way::Plain);
         }
+        self.record.await_released();
         match life.standby() {
-            Ok(standby) => Some((Way::Arm(standby), life, worker)),
-            Err(NoStandby::ShuttingDown) => None,
+            Ok(standby) => Some(Way::Arm(standby)),
             Err(why) => {
                 observe::no_standby(why);
                 None
@@ -284,23 +318,47 @@ impl ThreadSlot {
             observe::nothing_to_cede();
             return None;
         }
-        let mut known = self.known.borrow_mut();
-        let valid = known.as_ref().is_some_and(|job| {
-            job.worker == worker
-                && job.runtime == handle.id()
-                && job.life.as_ref().is_none_or(|life| !life.is_closed())
-        });
-        if !valid {
+        if let Some((seen_with, index, life)) = &self.known.borrow().worker {
+            if *seen_with == handle.id() && *index == worker && !life.is_closed() {
+                return Some((life.clone(), worker));
+            }
+        }
+        self.learn(&handle, worker)
+    }
+
+    /// Finds out whether this thread is a worker, and whose: that of the runtime it was found to work for before, if that is
+    /// still there, for a thread does not change runtimes; else that of the handle which is entered.
+    #[cold]
+    fn learn(&self, handle: &Handle, worker: usize) -> Option<(Arc<Life>, usize)> {
+        let here = (handle.id(), task::try_id());
+        if self.known.borrow().declined == Some(here) {
+            return None;
+        }
+        // Nothing is borrowed here: tokio wakes deferred wakers, which are anybody's code.
+        if core::without_core(&Way::Cheap, &mut || ()) == Attempt::Declined {
+            self.known.borrow_mut().declined = Some(here);
+            return None;
+        }
+        let known = self.known.borrow().worker.clone();
+        let life = match &known {
+            Some((_, _, life)) if !life.is_closed() && life.outlook(worker).is_some() => {
+                life.clone()
+            }
+            _ => Life::of(handle),
+        };
+        let same =
+            known.is_some_and(|(_, index, before)| index == worker && Arc::ptr_eq(&before, &life));
+        if !same {
             // The standby of the former job serves a worker that this thread is no longer.
             self.record.release_standby();
-            let life = lets_core_go().then(|| Life::of(&handle));
-            *known = Some(KnownJob {
-                runtime: handle.id(),
-                worker,
-                life,
-            });
         }
-        known.as_ref()?.life.clone().map(|life| (life, worker))
+        self.known.borrow_mut().worker = Some((handle.id(), worker, life.clone()));
+        Some((life, worker))
+    }
+
+    /// Whether this thread has been seen to work for a multi-thread runtime.
+    pub(crate) fn has_been_worker(&self) -> bool {
+        self.known.borrow().worker.is_some()
     }
 
     /// What this thread does for a living.
@@ -317,20 +375,44 @@ impl ThreadSlot {
 }
 
 /// A call shorter than this was not worth the wake-up of a standby. Measured: a wake-up takes 5 to 50 µs.
-const WORTH_A_WAKE_UP: std::time::Duration = std::time::Duration::from_micros(50);
+const WORTH_A_WAKE_UP: Duration = Duration::from_micros(50);
 
-/// Whether the scheduler on this thread is one that lets go of its core, for the current handle may be another
-/// runtime's. A current-thread scheduler declines by a panic, whose message appears once a thread.
-#[cold]
-fn lets_core_go() -> bool {
-    core::without_core(&Way::Cheap, &mut || ())
+/// What was expected of a call, to be compared with what it was.
+struct Guess<'a> {
+    outlook: Option<&'a Outlook>,
+    /// When a call began that is taken for long.
+    began: Option<Instant>,
+}
+
+impl<'a> Guess<'a> {
+    fn about(outlook: Option<&'a Outlook>) -> Self {
+        Self {
+            outlook,
+            began: outlook.is_some_and(Outlook::is_long).then(Instant::now),
+        }
+    }
+
+    fn is_long(&self) -> bool {
+        self.began.is_some()
+    }
+
+    fn compare(&self, verdict: Verdict) {
+        let Some(outlook) = self.outlook else {
+            return;
+        };
+        match (verdict, self.began) {
+            (Verdict::Lost, None) => outlook.was_long(),
+            (Verdict::Lost, Some(began)) if began.elapsed() >= WORTH_A_WAKE_UP => (),
+            _ => outlook.was_short(),
+        }
+    }
 }
 
 /// Whether `waker` tells that the calling thread, which has no frame open, polls a task of a `LocalSet`: the waker of a
 /// spawned task, on a thread that drives no scheduler.
 pub(crate) fn in_local_set(waker: &Waker) -> bool {
     worker_index().is_none()
-        && tokio::task::try_id().is_some()
+        && task::try_id().is_some()
         && self_test::task_waker_vtable().is_some_and(|vtable| std::ptr::eq(vtable, waker.vtable()))
 }
 
@@ -350,6 +432,11 @@ impl Marks<'_> {
     pub(crate) fn enter_rust(self) -> bool {
         self.0.enter_rust() == Verdict::Kept
     }
+}
+
+/// Whether a task runs on a thread that is no worker: a `LocalSet`'s, or one that a blocking thread drives.
+pub(crate) fn in_task_without_worker() -> bool {
+    worker_index().is_none() && task::try_id().is_some()
 }
 
 /// Restores the frame's state on drop.

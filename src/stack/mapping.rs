@@ -78,7 +78,7 @@ pub(super) unsafe fn install_guard(start: usize) -> io::Result<()> {
         if installed == 0 {
             return Ok(());
         }
-        return Err(io::Error::last_os_error());
+        // Memory that is locked (`mlockall`) may not have such guards: fall back to the other kind.
     }
     // SAFETY: by this function's contract.
     match unsafe { libc::mprotect(start as *mut _, GUARD, libc::PROT_NONE) } {

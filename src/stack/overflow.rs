@@ -4,7 +4,7 @@
 //! stack it would otherwise use is the full one. The handler looks the address up among the guards of our stacks; if it is
 //! one of them, it writes what happened and what to do, restores the default action and returns, so that the same
 //! instruction faults again and ends the process by the same signal. Every other fault is passed on to the handler that was
-//! there before, untouched.
+//! there before. (Two things differ for that handler: it runs on the alternate stack, and with the signal mask of ours.)
 
 mod alternate;
 mod watch;
@@ -56,7 +56,7 @@ extern "C" fn on_fault(
         report();
         restore_default(signal);
     } else {
-        pass_on(signal, info, context);
+        pass_on(signal, told.si_code, info, context);
     }
 }
 
@@ -86,13 +86,27 @@ fn restore_default(signal: libc::c_int) {
 }
 
 /// Does what would have been done without us.
-fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+fn pass_on(
+    signal: libc::c_int,
+    code: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
     let Some(before) = BEFORE.get() else {
         // Another thread is just installing the handler: let the instruction fault again.
         return;
     };
     match before.sa_sigaction {
-        libc::SIG_DFL | libc::SIG_IGN => restore_default(signal),
+        // Ignored, a sent signal has no effect; that of a fault kills all the same.
+        libc::SIG_IGN if code <= 0 => (),
+        libc::SIG_DFL | libc::SIG_IGN => {
+            restore_default(signal);
+            if code <= 0 {
+                // No instruction will fault again: send it once more, to be delivered when this handler returns.
+                // SAFETY: async-signal-safe.
+                unsafe { libc::raise(signal) };
+            }
+        }
         handler if before.sa_flags & libc::SA_SIGINFO != 0 => {
             type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
             // SAFETY: with SA_SIGINFO the field holds a function of this type.

@@ -114,13 +114,17 @@ struct Slab {
 
 impl Slabs {
     fn take(&mut self, size: Size) -> io::Result<usize> {
+        // A stack that was used before has its guard; a new guard may be refused.
+        if let Some(guard) = self.0.iter_mut().find_map(Slab::take_used) {
+            return Ok(guard);
+        }
         if let Some(slab) = self.0.iter_mut().find(|slab| slab.has_room()) {
             return slab.take();
         }
         let held: usize = self.0.iter().map(Slab::capacity).sum();
         let mut slab = Slab::new(stride(size), held.max(FIRST_SLAB))?;
-        overflow::watch(slab.mapping.start(), slab.stride, slab.capacity());
         let guard = slab.take()?;
+        overflow::watch(slab.mapping.start(), slab.stride, slab.capacity());
         self.0.push(slab);
         Ok(guard)
     }
@@ -163,25 +167,28 @@ impl Slab {
         self.mapping.len() / self.stride
     }
 
+    /// Whether there is a stack that was never used.
     fn has_room(&self) -> bool {
-        self.in_use < self.capacity()
+        self.carved < self.capacity()
     }
 
     fn contains(&self, address: usize) -> bool {
         (self.mapping.start()..self.mapping.start() + self.mapping.len()).contains(&address)
     }
 
+    /// A stack that was in use before.
+    fn take_used(&mut self) -> Option<usize> {
+        let guard = self.free.pop()?;
+        self.in_use += 1;
+        Some(guard)
+    }
+
+    /// A stack that was never used, from a slab that has room.
     fn take(&mut self) -> io::Result<usize> {
-        let guard = match self.free.pop() {
-            Some(guard) => guard,
-            None => {
-                let guard = self.mapping.start() + self.carved * self.stride;
-                // SAFETY: the range is in this slab, below its first stack that was never used.
-                unsafe { install_guard(guard) }?;
-                self.carved += 1;
-                guard
-            }
-        };
+        let guard = self.mapping.start() + self.carved * self.stride;
+        // SAFETY: the range is in this slab, at its first stack that was never used.
+        unsafe { install_guard(guard) }?;
+        self.carved += 1;
         self.in_use += 1;
         Ok(guard)
     }

@@ -22,12 +22,12 @@ pub(crate) fn light_fence() {
     }
 }
 
-/// The rare side: put between its store and its load.
-pub(crate) fn heavy_fence() {
+/// The rare side: put between its store and its load. `false` if the kernel has come to refuse it (a sandbox that was entered
+/// late): then nothing may be concluded from the load.
+#[must_use]
+pub(crate) fn heavy_fence() -> bool {
     fence(Ordering::SeqCst);
-    if ASYMMETRIC.load(Ordering::Relaxed) {
-        membarrier(Command::Fence);
-    }
+    !ASYMMETRIC.load(Ordering::Relaxed) || membarrier(Command::Fence)
 }
 
 /// Asks the kernel for the asymmetric form. Called by the monitor before it scans for the first time; until then, and

@@ -26,7 +26,9 @@ impl AlternateStack {
 
 impl Drop for AlternateStack {
     fn drop(&mut self) {
-        if self.ours.is_some() {
+        // Somebody may have put another one in its place.
+        let ours = self.ours.as_ref().map(|ours| ours.start() + GUARD);
+        if ours.is_some() && ours == current().map(|stack| stack.ss_sp as usize) {
             let none = libc::stack_t {
                 ss_sp: null_mut(),
                 ss_flags: libc::SS_DISABLE,
@@ -39,11 +41,15 @@ impl Drop for AlternateStack {
 }
 
 fn is_missing() -> bool {
+    current().is_some_and(|stack| stack.ss_flags & libc::SS_DISABLE != 0)
+}
+
+fn current() -> Option<libc::stack_t> {
     let mut current = MaybeUninit::<libc::stack_t>::uninit();
     // SAFETY: only asks; the kernel writes to the place it is given.
     let asked = unsafe { libc::sigaltstack(std::ptr::null(), current.as_mut_ptr()) };
     // SAFETY: written if the call succeeded, which is tested first.
-    asked == 0 && unsafe { current.assume_init() }.ss_flags & libc::SS_DISABLE != 0
+    (asked == 0).then(|| unsafe { current.assume_init() })
 }
 
 fn give_one() -> Option<Mapping> {
