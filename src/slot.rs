@@ -12,13 +12,15 @@
 //!
 //! # Rules
 //!
-//! 1. While a frame is open and its slot is not lost, nobody of ours runs on it: a callback may use it by marking even.
+//! 1. While a frame is open and its slot is not lost, nobody runs on it: a callback may use it by marking even.
 //! 2. The [`handshake`] decides between owner and monitor while the frame is open. At its end the cell decides: after
-//!    every frame [`core::has_core`] says who has the core, for a user's own `block_in_place` may have left jobs that take it.
+//!    every frame [`core::has_core`] says who has the core. For the cell belongs to the worker, not to the frame: a job that
+//!    a user's own `block_in_place` has left behind, a standby that was let go and came too late, or the end of another
+//!    thread's frame of the same worker may take the core out of it. Rule 1 then fails for as long as that frame is open,
+//!    which is to say for one poll.
 //! 3. A thread whose frame ended without its core polls no further: its task is woken and returns `Pending`, always.
 //!    (tokio itself lets the task run on, so that more tasks than workers are being polled.)
-//! 4. A thread arms only when it holds its core, and for one job: `(runtime, worker)`. With the job the standby goes. A
-//!    standby that was let go in vain is back on hold before the next one is armed.
+//! 4. A thread arms only when it holds its core, and for one job: `(runtime, worker)`. With the job the standby goes.
 //! 5. What decides is the thread's own job, not the handle that happens to be entered. tokio does not tell a thread's job,
 //!    so there are two exceptions: with a current-thread runtime's handle entered on a worker, the worker is not
 //!    recognised and nothing is ceded; and a worker whose very first call is made with another multi-thread runtime's
@@ -40,7 +42,7 @@ mod thread;
 
 use life::Life;
 pub(crate) use thread::{
-    Frame, Job, Marks, ThreadSlot, in_local_set, in_task_without_worker, with_thread,
+    Frame, Job, Marks, ThreadSlot, in_local_set, in_task_without_worker, is_task_waker, with_thread,
 };
 
 use crate::config::StandbyThreads;

@@ -24,7 +24,7 @@ use super::suspendable::Suspendable;
 use crate::callback;
 use crate::context::{self, Context, Ground, Label};
 use crate::panic::{Payload, caught, never_unwinds};
-use crate::slot::{Frame, Marks, ThreadSlot, with_thread};
+use crate::slot::{Frame, Marks, ThreadSlot, is_task_waker, with_thread};
 use crate::stack::{self, Job, Stack, Switch};
 use std::marker::PhantomPinned;
 use std::mem::ManuallyDrop;
@@ -186,11 +186,13 @@ impl Core {
         }
         match coop::poll_proceed(cx) {
             Poll::Ready(budget) => budget.made_progress(),
-            // tokio keeps the waker until its scheduler gets its turn, which it never does under an executor within the task.
-            // Such an executor polls again at once, and goes on.
+            // tokio has kept the waker until its scheduler gets its turn. Under an executor within the task it never does; such
+            // an executor has wakers of its own, polls again at once, and goes on.
             Poll::Pending if !self.yielded => {
                 self.yielded = true;
-                cx.waker().wake_by_ref();
+                if !is_task_waker(cx.waker()) {
+                    cx.waker().wake_by_ref();
+                }
                 return Progress::Pending;
             }
             Poll::Pending => (),

@@ -3,7 +3,7 @@
 use super::handshake::{Handshake, Mark, Phase};
 use super::life::Life;
 use super::standby::Standby;
-use crate::sync::{AtomicBool, Ordering, lock, pause};
+use crate::sync::{AtomicBool, Ordering, lock};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -13,18 +13,10 @@ use std::time::Instant;
 #[repr(align(128))]
 pub(super) struct Record {
     pub(super) handshake: Handshake,
-    seat: Mutex<Seat>,
-    /// Whether the seat is taken, readable without the lock.
+    /// The standby that keeps `run(worker)` for the worker that this thread runs. Whoever takes it releases it.
+    standby: Mutex<Option<Arc<Standby>>>,
+    /// Whether `standby` is filled, readable without the lock.
     armed: AtomicBool,
-}
-
-/// The standby that keeps `run(worker)` for the worker that this thread runs.
-#[derive(Default)]
-struct Seat {
-    /// Whoever takes it releases it.
-    armed: Option<Arc<Standby>>,
-    /// The last one that was released, for an owner that has its core back all the same.
-    released: Option<Arc<Standby>>,
 }
 
 impl Record {
@@ -34,7 +26,7 @@ impl Record {
 
     /// Owner, inside the frame that queued `run(worker)` on `standby`.
     pub(super) fn arm(&self, standby: Arc<Standby>) {
-        let before = lock(&self.seat).armed.replace(standby);
+        let before = lock(&self.standby).replace(standby);
         self.armed.store(true, Ordering::Release);
         debug_assert!(before.is_none(), "armed twice");
     }
@@ -42,37 +34,16 @@ impl Record {
     /// Lets the standby go, if one is still there: it becomes the worker if it finds the core, and is recycled
     /// otherwise.
     pub(super) fn release_standby(&self) {
-        let mut seat = lock(&self.seat);
-        self.armed.store(false, Ordering::Release);
-        if let Some(standby) = seat.armed.take() {
-            seat.released = Some(standby.clone());
-            drop(seat);
-            standby.release();
-        }
-    }
-
-    /// Owner, with its core in hand: waits until a standby that was released in vain is back on hold, so that it does not
-    /// take the core out of the next frame behind the handshake's back. It finds no core, so that is a matter of
-    /// microseconds.
-    pub(super) fn await_released(&self) {
-        let released = lock(&self.seat).released.take();
-        if let Some(standby) = released {
-            while standby.is_serving() {
-                pause();
-            }
-        }
-    }
-
-    /// Owner, without its core: the standby has it, and stays.
-    pub(super) fn forget_released(&self) {
-        drop(lock(&self.seat).released.take());
+        let standby = {
+            let mut standby = lock(&self.standby);
+            self.armed.store(false, Ordering::Release);
+            standby.take()
+        };
+        standby.into_iter().for_each(Standby::release);
     }
 
     fn release_standby_of(&self, life: &Arc<Life>) {
-        let of_life = lock(&self.seat)
-            .armed
-            .as_ref()
-            .is_some_and(|s| s.serves(life));
+        let of_life = lock(&self.standby).as_ref().is_some_and(|s| s.serves(life));
         if of_life {
             self.release_standby();
         }
@@ -92,7 +63,7 @@ static REGISTRY: Mutex<Vec<Watched>> = Mutex::new(Vec::new());
 pub(super) fn register() -> Arc<Record> {
     let record = Arc::new(Record {
         handshake: Handshake::new(),
-        seat: Mutex::default(),
+        standby: Mutex::new(None),
         armed: AtomicBool::new(false),
     });
     lock(&REGISTRY).push(Watched {

@@ -19,7 +19,7 @@
 use super::life::Life;
 use crate::config::StandbyThreads;
 use crate::observe;
-use crate::sync::{AtomicBool, Ordering, lock};
+use crate::sync::lock;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex};
@@ -47,8 +47,6 @@ pub(super) struct Standby {
     runtime: Mutex<Option<Runtime>>,
     order: Mutex<Order>,
     changed: Condvar,
-    /// From `release` to `rejoin`.
-    serving: AtomicBool,
     life: Arc<Life>,
 }
 
@@ -64,7 +62,6 @@ impl Standby {
             runtime: Mutex::new(Some(runtime)),
             order: Mutex::new(Order::Hold),
             changed: Condvar::new(),
-            serving: AtomicBool::new(false),
             life,
         });
         // Weak: a job that no thread comes to run stays in the queue, which the standby owns.
@@ -89,18 +86,12 @@ impl Standby {
         self.handle.enter()
     }
 
-    /// Whether it was let go and has not come back.
-    pub(super) fn is_serving(&self) -> bool {
-        self.serving.load(Ordering::Acquire)
-    }
-
     pub(super) fn serves(&self, life: &Arc<Life>) -> bool {
         Arc::ptr_eq(&self.life, life)
     }
 
     /// Lets the thread run what is queued behind it (rules 1 and 2).
     pub(super) fn release(self: Arc<Self>) {
-        self.serving.store(true, Ordering::Release);
         self.life.enter_service();
         let this = self.clone();
         // The pool is at its one thread, so this only queues.
@@ -120,7 +111,6 @@ impl Standby {
 
     fn rejoin(self: Arc<Self>) {
         *lock(&self.order) = Order::Hold;
-        self.serving.store(false, Ordering::Release);
         self.life.leave_service(&self);
         self.hold();
     }

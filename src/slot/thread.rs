@@ -261,7 +261,6 @@ impl ThreadSlot {
         }
         if !has_core() {
             self.record.release_standby();
-            self.record.forget_released();
             self.losses.set(self.losses.get().wrapping_add(1));
             life.retire();
         }
@@ -297,7 +296,6 @@ impl ThreadSlot {
         if !self_test::passed() || !monitor::ensure_running() {
             return Some(Way::Plain);
         }
-        self.record.await_released();
         match life.standby() {
             Ok(standby) => Some(Way::Arm(standby)),
             Err(why) => {
@@ -408,12 +406,20 @@ impl<'a> Guess<'a> {
     }
 }
 
+/// Whether `waker` is that of a spawned task, not one that a combinator or an executor of another kind has put in its place.
+pub(crate) fn is_task_waker(waker: &Waker) -> bool {
+    self_test::task_waker_vtable().is_some_and(|vtable| std::ptr::eq(vtable, waker.vtable()))
+}
+
 /// Whether `waker` tells that the calling thread, which has no frame open, polls a task of a `LocalSet`: the waker of a
 /// spawned task, on a thread that drives no scheduler.
 pub(crate) fn in_local_set(waker: &Waker) -> bool {
-    worker_index().is_none()
-        && task::try_id().is_some()
-        && self_test::task_waker_vtable().is_some_and(|vtable| std::ptr::eq(vtable, waker.vtable()))
+    in_task_without_worker() && is_task_waker(waker)
+}
+
+/// Whether a task runs on a thread that is no worker: a `LocalSet`'s, or one that a blocking thread drives.
+pub(crate) fn in_task_without_worker() -> bool {
+    worker_index().is_none() && task::try_id().is_some()
 }
 
 /// Tells the monitor whether the owner of a frame is in C.
@@ -432,11 +438,6 @@ impl Marks<'_> {
     pub(crate) fn enter_rust(self) -> bool {
         self.0.enter_rust() == Verdict::Kept
     }
-}
-
-/// Whether a task runs on a thread that is no worker: a `LocalSet`'s, or one that a blocking thread drives.
-pub(crate) fn in_task_without_worker() -> bool {
-    worker_index().is_none() && task::try_id().is_some()
 }
 
 /// Restores the frame's state on drop.

@@ -1,0 +1,26 @@
+//! Tests whose subject is the death of a process, or a setting of a whole process.
+
+use std::process::{Command, Output};
+
+/// Names what the child process is to do.
+const TASK: &str = "CEDE_TEST_TASK";
+
+/// Runs the named test of this test binary again, in a process of its own, where [`child_task`] returns `task`.
+///
+/// # Panics
+///
+/// If the process cannot be started.
+#[must_use]
+pub fn child(test: &str, task: &str) -> Output {
+    Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(TASK, task)
+        .output()
+        .unwrap()
+}
+
+/// What this process was started for, if it is a child.
+#[must_use]
+pub fn child_task() -> Option<String> {
+    std::env::var(TASK).ok()
+}

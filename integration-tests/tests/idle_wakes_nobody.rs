@@ -1,0 +1,57 @@
+//! When no call is running, no thread of the crate wakes up.
+
+use cede_fixtures::{Crowd, Gate};
+use cede_integration_tests::PATIENCE;
+use cede_integration_tests::process::{
+    Watchdog, best_of_three, eventually, threads_named, voluntary_switches,
+};
+use cede_integration_tests::workers;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+fn switches() -> Vec<(u32, Option<u64>)> {
+    threads_named("cede-")
+        .into_iter()
+        .map(|id| (id, voluntary_switches(id)))
+        .collect()
+}
+
+#[test]
+fn no_thread_of_ours_runs_while_nothing_is_called() {
+    let _watchdog = Watchdog::new("idle");
+    let runtime = workers(2);
+    // Threads to watch: the monitor, and standbys that have been used.
+    let (gate, crowd) = (Arc::new(Gate::new()), Arc::new(Crowd::new()));
+    for _ in 0..4 {
+        let (gate, crowd) = (gate.clone(), crowd.clone());
+        runtime.spawn(async move { cede::call(|| crowd.wait_at(&gate)).await });
+    }
+    assert!(crowd.await_inside(4, PATIENCE));
+    gate.open();
+    assert!(eventually(|| crowd.inside() == 0));
+    runtime.block_on(runtime.spawn(cede::call(|| ()))).unwrap();
+
+    best_of_three(|| {
+        // The monitor looks on for a tenth of a second.
+        thread::sleep(Duration::from_millis(500));
+        let before = switches();
+        assert!(before.len() > 1, "{before:?}");
+        thread::sleep(Duration::from_millis(500));
+        let after = switches();
+        if before == after {
+            Ok(())
+        } else {
+            Err(format!("{before:?}, then {after:?}"))
+        }
+    });
+
+    // Not because it is gone: what follows is retaken.
+    let (gate, crowd) = (Arc::new(Gate::new()), Arc::new(Crowd::new()));
+    for _ in 0..4 {
+        let (gate, crowd) = (gate.clone(), crowd.clone());
+        runtime.spawn(async move { cede::call(|| crowd.wait_at(&gate)).await });
+    }
+    assert!(crowd.await_inside(4, PATIENCE));
+    gate.open();
+}
