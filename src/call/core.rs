@@ -100,7 +100,7 @@ impl Core {
     /// `job` is the same at every poll, and neither `self` nor what `job` refers to moves or goes between the first poll
     /// and the moment `self` is dropped.
     #[inline(never)]
-    pub(super) unsafe fn poll(&mut self, job: &Job, cx: &mut task::Context<'_>) -> Progress {
+    pub(super) unsafe fn poll(&mut self, job: Job, cx: &mut task::Context<'_>) -> Progress {
         match self.stage {
             // SAFETY: by this function's contract.
             Stage::Unstarted => with_thread(|thread| unsafe { self.start(thread, job, cx) }),
@@ -134,7 +134,7 @@ impl Core {
     unsafe fn start(
         &mut self,
         thread: Option<&ThreadSlot>,
-        job: &Job,
+        job: Job,
         cx: &mut task::Context<'_>,
     ) -> Progress {
         match thread.map(|thread| (thread, thread.frame())) {
@@ -171,7 +171,7 @@ impl Core {
         &mut self,
         thread: &ThreadSlot,
         frame: Frame,
-        job: &Job,
+        job: Job,
         cx: &mut task::Context<'_>,
     ) -> Progress {
         let brief = self.options.mode == Mode::Brief;
@@ -238,7 +238,7 @@ impl Core {
     unsafe fn run(
         &mut self,
         thread: Option<&ThreadSlot>,
-        job: &Job,
+        job: Job,
         cx: &mut task::Context<'_>,
         has_slot: &mut bool,
     ) -> Ran {
@@ -306,7 +306,7 @@ impl Core {
     unsafe fn run_cold(
         &mut self,
         thread: Option<&ThreadSlot>,
-        job: &Job,
+        job: Job,
         cx: &mut task::Context<'_>,
         has_slot: &mut bool,
     ) -> Ran {
@@ -323,7 +323,7 @@ impl Core {
     unsafe fn run_otherwise(
         &mut self,
         thread: Option<&ThreadSlot>,
-        job: &Job,
+        job: Job,
         cx: &mut task::Context<'_>,
         has_slot: &mut bool,
     ) -> Ran {
@@ -336,7 +336,7 @@ impl Core {
         }
         // SAFETY: by this function's contract.
         let mut call =
-            unsafe { Suspendable::new(&self.options.label, acquire(&self.options), *job) };
+            unsafe { Suspendable::new(&self.options.label, acquire(&self.options), job) };
         match call.start(thread, cx) {
             Poll::Ready(panic) => {
                 *has_slot &= call.has_slot();
@@ -356,7 +356,7 @@ impl Core {
 unsafe fn run_on_thread_stack(
     label: &Label,
     thread: Option<&ThreadSlot>,
-    job: &Job,
+    job: Job,
     cx: &mut task::Context<'_>,
     has_slot: &mut bool,
 ) -> Option<Payload> {
@@ -375,16 +375,16 @@ unsafe fn run_on_thread_stack(
     context.settle_panic(own)
 }
 
-/// Goes to the C stack and comes back. `has_slot` becomes false if the frame's slot was lost meanwhile.
+/// Goes to the C stack, to start `job` or else to go on with the one that is suspended, and comes back. `has_slot` becomes false if the frame's slot was lost meanwhile.
 ///
 /// # Safety
 ///
-/// As [`Stack::switch`], and `context` stays where it is until the job is done.
+/// As [`Stack::start`] or [`Stack::resume`], and `context` stays where it is until the job is done.
 #[inline(always)]
 pub(super) unsafe fn switch(
     context: &Context,
     stack: &mut Stack,
-    first: Option<&Job>,
+    job: Option<Job>,
     marks: Option<Marks<'_>>,
     has_slot: &mut bool,
 ) -> Switch {
@@ -392,8 +392,12 @@ pub(super) unsafe fn switch(
     let switch = {
         // SAFETY: by this function's contract; the guard drops below.
         let _entered = unsafe { context.enter() };
-        // SAFETY: by this function's contract.
-        unsafe { stack.switch(first) }
+        match job {
+            // SAFETY: by this function's contract.
+            Some(job) => unsafe { stack.start(job) },
+            // SAFETY: by this function's contract.
+            None => unsafe { stack.resume() },
+        }
     };
     if let Some(marks) = marks {
         *has_slot &= marks.enter_rust();
@@ -403,16 +407,18 @@ pub(super) unsafe fn switch(
 
 #[inline]
 fn acquire(options: &Options) -> Stack {
-    match stack::acquire(options.stack_size, context::describe) {
-        Ok(stack) => stack,
-        Err(error) => no_stack(options, &error),
+    match stack::at_hand(options.stack_size) {
+        Some(stack) => stack,
+        None => fetch(options),
     }
 }
 
 #[cold]
-fn no_stack(options: &Options, error: &std::io::Error) -> ! {
-    panic!(
-        "no C stack of {} bytes for call {}: {error}",
-        options.stack_size, options.label
-    )
+fn fetch(options: &Options) -> Stack {
+    stack::acquire(options.stack_size, context::describe).unwrap_or_else(|error| {
+        panic!(
+            "no C stack of {} bytes for call {}: {error}",
+            options.stack_size, options.label
+        )
+    })
 }

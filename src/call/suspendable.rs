@@ -61,7 +61,7 @@ impl Suspendable {
         cx: &mut task::Context<'_>,
     ) -> Poll<Option<Payload>> {
         let job = self.job;
-        self.go_on(thread, Some(&job), cx)
+        self.go_on(thread, Some(job), cx)
     }
 
     /// Polls what C waits for, and goes on if it is ready.
@@ -91,7 +91,7 @@ impl Suspendable {
     fn go_on(
         &mut self,
         thread: Option<&ThreadSlot>,
-        mut first: Option<&Job>,
+        mut first: Option<Job>,
         cx: &mut task::Context<'_>,
     ) -> Poll<Option<Payload>> {
         self.context.set_task_waker(cx.waker());
@@ -112,7 +112,7 @@ impl Suspendable {
         }
     }
 
-    fn switch(&mut self, first: Option<&Job>, thread: Option<&ThreadSlot>) -> Switch {
+    fn switch(&mut self, first: Option<Job>, thread: Option<&ThreadSlot>) -> Switch {
         let stack = self.stack.as_mut().expect("there until C has returned");
         self.exceptions.exchange();
         // SAFETY: the stack is idle exactly if `first` is given, and else was suspended on this thread, its home. The box
