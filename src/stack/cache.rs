@@ -18,8 +18,9 @@ const PER_THREAD: usize = 8;
 /// libgit2 78.
 const WATERMARK: usize = 128 << 10;
 
-/// A thread looks at the depth of one in so many stacks that it keeps: a look is a system call.
-const LOOK_EVERY: u32 = 256;
+/// A thread looks at the depth of one in so many stacks that it keeps: a look is a system call, which takes as long as 25 to 50
+/// calls of nothing.
+const LOOK_EVERY: u32 = 1024;
 
 static POOL: Mutex<[Vec<Stack>; COUNT]> = Mutex::new([const { Vec::new() }; COUNT]);
 
