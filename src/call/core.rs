@@ -21,9 +21,8 @@
 
 use super::options::{GroundKind, Mode, Options};
 use super::suspendable::Suspendable;
-use crate::callback;
 use crate::context::{self, Context, Ground, Label};
-use crate::panic::{Payload, caught, never_unwinds};
+use crate::panic::{Payload, abort, caught};
 use crate::slot::{Frame, Marks, ThreadSlot, with_thread};
 use crate::stack::{self, Job, Stack, Switch};
 use std::marker::PhantomPinned;
@@ -249,25 +248,12 @@ impl Core {
         // What is overwritten is `Unstarted`, which has nothing to drop.
         std::mem::forget(std::mem::replace(&mut self.stage, Stage::Finished));
         let mut stack = acquire(&self.options);
-        let ground = Ground::CStack(stack.suspender());
+        let ground = Ground::CStack(stack.suspender(), cx.waker().into());
         // SAFETY: the label is part of `self`, which is pinned.
         let context = ManuallyDrop::new(unsafe { Context::new(&self.options.label, ground) });
-        context.set_task_waker(cx.waker());
         let marks = thread.and_then(ThreadSlot::marks);
-        let mut first = Some(job);
-        let switch = loop {
-            // SAFETY: the context stays in this frame until C has returned; the rest is this function's contract.
-            match unsafe { switch(&context, &mut stack, first.take(), marks, has_slot) } {
-                Switch::Asked => {
-                    // To unwind here would end what C borrows while C is in the midst of it.
-                    never_unwinds("a call was unwound while C waits for a callback", || {
-                        let asked = context.take_asked();
-                        context.answer(callback::drive(&context, &asked, thread));
-                    });
-                }
-                over => break over,
-            }
-        };
+        // SAFETY: the context stays in this frame until C has returned; the rest is this function's contract.
+        let switch = unsafe { switch(&context, &mut stack, Some(job), marks, has_slot) };
         if switch == Switch::Done && context.is_untouched() {
             stack::release(stack);
             return Ran::Returned;
@@ -275,13 +261,13 @@ impl Core {
         self.wind_up(stack, ManuallyDrop::into_inner(context), switch)
     }
 
-    /// The end of a call that had callbacks or panicked.
-    #[inline(never)]
+    /// The end of a call that has panicked, or whose callbacks were refused.
+    #[cold]
     fn wind_up(&mut self, mut stack: Stack, context: Context, switch: Switch) -> Ran {
-        let own = if switch == Switch::Panicked {
-            stack.take_panic()
-        } else {
-            None
+        let own = match switch {
+            Switch::Done => None,
+            Switch::Panicked => stack.take_panic(),
+            Switch::Asked => abort("a call that cannot be set aside was"),
         };
         stack::release(stack);
         self.keep(context.settle_panic(own))
@@ -361,8 +347,7 @@ unsafe fn run_on_thread_stack(
     has_slot: &mut bool,
 ) -> Option<Payload> {
     // SAFETY: the label outlives this frame.
-    let context = unsafe { Context::new(label, Ground::ThreadStack) };
-    context.set_task_waker(cx.waker());
+    let context = unsafe { Context::new(label, Ground::ThreadStack(cx.waker().into())) };
     let marks = thread.and_then(ThreadSlot::marks);
     marks.inspect(|marks| marks.enter_c());
     let own = {

@@ -44,7 +44,7 @@ impl Suspendable {
     pub(super) unsafe fn new(label: &Label, stack: Stack, job: Job) -> Box<Self> {
         Box::new(Self {
             // SAFETY: by this function's contract.
-            context: unsafe { Context::new(label, Ground::CStack(stack.suspender())) },
+            context: unsafe { Context::new(label, Ground::Suspendable(stack.suspender())) },
             stack: Some(stack),
             job,
             exceptions: Exceptions::NONE,
@@ -79,7 +79,7 @@ impl Suspendable {
             .waits_for
             .as_ref()
             .expect("a suspended call waits for something");
-        match callback::poll_once(&self.context, asked, cx.waker()) {
+        match callback::poll_once(&self.context, asked, cx) {
             None => Poll::Pending,
             Some(answer) => {
                 self.return_home(answer);
@@ -94,14 +94,13 @@ impl Suspendable {
         mut first: Option<Job>,
         cx: &mut task::Context<'_>,
     ) -> Poll<Option<Payload>> {
-        self.context.set_task_waker(cx.waker());
         loop {
             let switch = self.switch(first.take(), thread);
             if switch != Switch::Asked {
                 return Poll::Ready(self.end(switch));
             }
             let asked = self.context.take_asked();
-            match callback::drive_or_suspend(&self.context, &asked, thread, cx.waker()) {
+            match callback::drive_or_suspend(&self.context, &asked, thread, cx) {
                 Driven::Answered(answer) => self.context.answer(answer),
                 Driven::Suspend => {
                     let word = config::get().on_switch.map(|hook| (hook.leave)());

@@ -4,7 +4,9 @@
 //!   the task's stack                      the C stack
 //!   ────────────────                      ───────────
 //!   start(job) ─────────────────────────▶ job runs, calls C
-//!              ◀──────── Switch::Asked ── Suspender::suspend, in a callback
+//!                        f ◀── call ───── Suspender::on_task_stack, in a callback
+//!                          ── return ───▶ C goes on
+//!              ◀──────── Switch::Asked ── Suspender::suspend, in a callback that may have to wait
 //!   resume()   ─────────────────────────▶ suspend returns, C goes on
 //!              ◀──────── Switch::Done ─── job has returned; the coroutine waits for the next one
 //! ```
@@ -219,6 +221,31 @@ impl Suspender {
         // SAFETY: so does the yielder.
         unsafe { desk.yielder.as_ref() }.suspend(Switch::Asked);
         desk.suspended.set(false);
+    }
+
+    /// Calls `f` on the stack below, the one that has started or resumed this one, and comes back.
+    ///
+    /// # Safety
+    ///
+    /// The caller runs on this suspender's stack, under a job. `f` does not use this suspender.
+    #[inline]
+    pub(crate) unsafe fn on_task_stack<R>(self, f: impl FnOnce() -> R) -> R {
+        /// What stays on its thread.
+        struct OneThread<F>(F);
+        // SAFETY: the bound is there to keep the yielder from being used on the stack below, which `on_task_stack` forbids;
+        // the thread is the same.
+        unsafe impl<F> Send for OneThread<F> {}
+        impl<F: FnOnce() -> R, R> OneThread<F> {
+            #[inline]
+            fn run(self) -> R {
+                (self.0)()
+            }
+        }
+        let f = OneThread(f);
+        // SAFETY: the desk lies at the base of the stack that we are on.
+        let desk = unsafe { self.0.as_ref() };
+        // SAFETY: so does the yielder.
+        unsafe { desk.yielder.as_ref() }.on_parent_stack(move || f.run())
     }
 }
 
