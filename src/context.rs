@@ -8,15 +8,15 @@
 //! # Rules
 //!
 //! 1. The context outlives every moment at which the thread-local points to it.
-//! 2. The C side writes `asked` and then suspends, or asks the driver on the spot; the task side takes `asked`, writes
+//! 2. The C side calls the driver on the spot, or writes `asked` and then suspends; the task side takes `asked`, writes
 //!    `answer`, and resumes. Neither touches the context while the other runs.
 //! 3. The first panic is kept; it and a cancellation refuse every later callback before it reaches the task side.
 
-use crate::callback::{Asked, Lease};
+use crate::callback::Asked;
 use crate::error::Refused;
 use crate::panic::{self, Payload};
 use crate::stack::Suspender;
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 use std::ptr::{NonNull, null};
@@ -45,10 +45,12 @@ impl fmt::Display for Label {
 /// Where C runs, and so how a callback reaches the task side.
 #[derive(Clone, Copy)]
 pub(crate) enum Ground {
-    /// On a C stack, which is left for the task's.
-    CStack(Suspender),
-    /// On the thread's own stack: the future is polled on top of C's frames.
-    ThreadStack,
+    /// On a C stack, which the task's has called: the future is polled there. With the waker of the poll that C runs in.
+    CStack(Suspender, NonNull<Waker>),
+    /// On a C stack that may be set aside: it is left for the task's.
+    Suspendable(Suspender),
+    /// On the thread's own stack: the future is polled on top of C's frames. With the waker of the poll that C runs in.
+    ThreadStack(NonNull<Waker>),
 }
 
 /// One running call.
@@ -62,9 +64,6 @@ pub(crate) struct Context {
     refusal: Cell<Option<Refused>>,
     /// The first panic of a callback, until the call raises it.
     panic: Cell<Option<Payload>>,
-    /// The waker of the poll that C runs in.
-    task_waker: Cell<Option<NonNull<Waker>>>,
-    parker: OnceCell<Lease>,
     outer: Cell<*const Context>,
 }
 
@@ -81,8 +80,6 @@ impl Context {
             answer: Cell::new(Ok(())),
             refusal: Cell::new(None),
             panic: Cell::new(None),
-            task_waker: Cell::new(None),
-            parker: OnceCell::new(),
             outer: Cell::new(null()),
         }
     }
@@ -109,8 +106,7 @@ impl Context {
         Entered(self)
     }
 
-    /// Makes the enclosing call the one that is found, while a future is polled on top of C's frames on the thread's own
-    /// stack.
+    /// Makes the enclosing call the one that is found, while a future is polled in the time of C's frames.
     #[inline]
     pub(crate) fn step_out(&self) -> SteppedOut {
         SteppedOut(CURRENT.replace(self.outer.get()))
@@ -176,7 +172,7 @@ impl Context {
     /// Whether no callback has left anything behind, so that there is nothing to settle and nothing to drop.
     #[inline]
     pub(crate) fn is_untouched(&self) -> bool {
-        self.parker.get().is_none() && self.refusal.get().is_none()
+        self.refusal.get().is_none()
     }
 
     /// The panic that the call is to raise now that C is through: the first of its callbacks', or else `own`.
@@ -197,27 +193,6 @@ impl Context {
             }
             (first, own) => first.or(own),
         }
-    }
-
-    /// What wakes this call's thread when it is parked.
-    #[inline]
-    pub(crate) fn parker(&self) -> &Lease {
-        self.parker.get_or_init(Lease::new)
-    }
-
-    #[inline]
-    pub(crate) fn set_task_waker(&self, waker: &Waker) {
-        self.task_waker.set(Some(NonNull::from(waker)));
-    }
-
-    /// The waker of the poll that C runs in.
-    ///
-    /// # Safety
-    ///
-    /// Called within the poll that `set_task_waker` was last called in.
-    pub(crate) unsafe fn task_waker(&self) -> Option<&Waker> {
-        // SAFETY: the waker outlives the poll, by this function's contract.
-        self.task_waker.get().map(|waker| unsafe { waker.as_ref() })
     }
 }
 

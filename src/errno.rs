@@ -6,7 +6,6 @@ pub use c_return::CReturn;
 
 use std::fmt;
 use std::io;
-use std::marker::PhantomData;
 
 /// The value that `errno` had when a C function returned.
 ///
@@ -67,16 +66,19 @@ impl fmt::Display for Errno {
 /// Thread-bound: it must be dropped on the thread that made it, and a C stack that holds one is resumed only there.
 #[must_use]
 pub(crate) struct Keep {
-    errno: Errno,
-    _thread_bound: PhantomData<*mut ()>,
+    /// Where this thread's errno is. A pointer, so neither `Send` nor `Sync`.
+    location: *mut i32,
+    errno: i32,
 }
 
 impl Keep {
     #[inline]
     pub(crate) fn new() -> Self {
+        let location = location();
         Self {
-            errno: Errno::current(),
-            _thread_bound: PhantomData,
+            location,
+            // SAFETY: the location is this thread's errno.
+            errno: unsafe { *location },
         }
     }
 }
@@ -84,7 +86,8 @@ impl Keep {
 impl Drop for Keep {
     #[inline]
     fn drop(&mut self) {
-        self.errno.set();
+        // SAFETY: as in `new`; the thread is the same.
+        unsafe { *self.location = self.errno }
     }
 }
 

@@ -19,7 +19,7 @@ mod mapping;
 mod overflow;
 mod slab;
 
-pub(crate) use cache::{acquire, release};
+pub(crate) use cache::{acquire, at_hand, release};
 pub(crate) use class::{DEFAULT_SIZE, MAX_SIZE};
 pub(crate) use exceptions::Exceptions;
 pub(crate) use machine::{Job, Stack, Suspender, Switch};

@@ -21,9 +21,8 @@
 
 use super::options::{GroundKind, Mode, Options};
 use super::suspendable::Suspendable;
-use crate::callback;
 use crate::context::{self, Context, Ground, Label};
-use crate::panic::{Payload, caught, never_unwinds};
+use crate::panic::{Payload, abort, caught};
 use crate::slot::{Frame, Marks, ThreadSlot, is_task_waker, with_thread};
 use crate::stack::{self, Job, Stack, Switch};
 use std::marker::PhantomPinned;
@@ -100,7 +99,7 @@ impl Core {
     /// `job` is the same at every poll, and neither `self` nor what `job` refers to moves or goes between the first poll
     /// and the moment `self` is dropped.
     #[inline(never)]
-    pub(super) unsafe fn poll(&mut self, job: &Job, cx: &mut task::Context<'_>) -> Progress {
+    pub(super) unsafe fn poll(&mut self, job: Job, cx: &mut task::Context<'_>) -> Progress {
         match self.stage {
             // SAFETY: by this function's contract.
             Stage::Unstarted => with_thread(|thread| unsafe { self.start(thread, job, cx) }),
@@ -134,7 +133,7 @@ impl Core {
     unsafe fn start(
         &mut self,
         thread: Option<&ThreadSlot>,
-        job: &Job,
+        job: Job,
         cx: &mut task::Context<'_>,
     ) -> Progress {
         match thread.map(|thread| (thread, thread.frame())) {
@@ -171,7 +170,7 @@ impl Core {
         &mut self,
         thread: &ThreadSlot,
         frame: Frame,
-        job: &Job,
+        job: Job,
         cx: &mut task::Context<'_>,
     ) -> Progress {
         let brief = self.options.mode == Mode::Brief;
@@ -240,7 +239,7 @@ impl Core {
     unsafe fn run(
         &mut self,
         thread: Option<&ThreadSlot>,
-        job: &Job,
+        job: Job,
         cx: &mut task::Context<'_>,
         has_slot: &mut bool,
     ) -> Ran {
@@ -251,25 +250,12 @@ impl Core {
         // What is overwritten is `Unstarted`, which has nothing to drop.
         std::mem::forget(std::mem::replace(&mut self.stage, Stage::Finished));
         let mut stack = acquire(&self.options);
-        let ground = Ground::CStack(stack.suspender());
+        let ground = Ground::CStack(stack.suspender(), cx.waker().into());
         // SAFETY: the label is part of `self`, which is pinned.
         let context = ManuallyDrop::new(unsafe { Context::new(&self.options.label, ground) });
-        context.set_task_waker(cx.waker());
         let marks = thread.and_then(ThreadSlot::marks);
-        let mut first = Some(job);
-        let switch = loop {
-            // SAFETY: the context stays in this frame until C has returned; the rest is this function's contract.
-            match unsafe { switch(&context, &mut stack, first.take(), marks, has_slot) } {
-                Switch::Asked => {
-                    // To unwind here would end what C borrows while C is in the midst of it.
-                    never_unwinds("a call was unwound while C waits for a callback", || {
-                        let asked = context.take_asked();
-                        context.answer(callback::drive(&context, &asked, thread));
-                    });
-                }
-                over => break over,
-            }
-        };
+        // SAFETY: the context stays in this frame until C has returned; the rest is this function's contract.
+        let switch = unsafe { switch(&context, &mut stack, Some(job), marks, has_slot) };
         if switch == Switch::Done && context.is_untouched() {
             stack::release(stack);
             return Ran::Returned;
@@ -277,13 +263,13 @@ impl Core {
         self.wind_up(stack, ManuallyDrop::into_inner(context), switch)
     }
 
-    /// The end of a call that had callbacks or panicked.
-    #[inline(never)]
+    /// The end of a call that has panicked, or whose callbacks were refused.
+    #[cold]
     fn wind_up(&mut self, mut stack: Stack, context: Context, switch: Switch) -> Ran {
-        let own = if switch == Switch::Panicked {
-            stack.take_panic()
-        } else {
-            None
+        let own = match switch {
+            Switch::Done => None,
+            Switch::Panicked => stack.take_panic(),
+            Switch::Asked => abort("a call that cannot be set aside was"),
         };
         stack::release(stack);
         self.keep(context.settle_panic(own))
@@ -308,7 +294,7 @@ impl Core {
     unsafe fn run_cold(
         &mut self,
         thread: Option<&ThreadSlot>,
-        job: &Job,
+        job: Job,
         cx: &mut task::Context<'_>,
         has_slot: &mut bool,
     ) -> Ran {
@@ -325,7 +311,7 @@ impl Core {
     unsafe fn run_otherwise(
         &mut self,
         thread: Option<&ThreadSlot>,
-        job: &Job,
+        job: Job,
         cx: &mut task::Context<'_>,
         has_slot: &mut bool,
     ) -> Ran {
@@ -338,7 +324,7 @@ impl Core {
         }
         // SAFETY: by this function's contract.
         let mut call =
-            unsafe { Suspendable::new(&self.options.label, acquire(&self.options), *job) };
+            unsafe { Suspendable::new(&self.options.label, acquire(&self.options), job) };
         match call.start(thread, cx) {
             Poll::Ready(panic) => {
                 *has_slot &= call.has_slot();
@@ -358,13 +344,12 @@ impl Core {
 unsafe fn run_on_thread_stack(
     label: &Label,
     thread: Option<&ThreadSlot>,
-    job: &Job,
+    job: Job,
     cx: &mut task::Context<'_>,
     has_slot: &mut bool,
 ) -> Option<Payload> {
     // SAFETY: the label outlives this frame.
-    let context = unsafe { Context::new(label, Ground::ThreadStack) };
-    context.set_task_waker(cx.waker());
+    let context = unsafe { Context::new(label, Ground::ThreadStack(cx.waker().into())) };
     let marks = thread.and_then(ThreadSlot::marks);
     marks.inspect(|marks| marks.enter_c());
     let own = {
@@ -377,16 +362,16 @@ unsafe fn run_on_thread_stack(
     context.settle_panic(own)
 }
 
-/// Goes to the C stack and comes back. `has_slot` becomes false if the frame's slot was lost meanwhile.
+/// Goes to the C stack, to start `job` or else to go on with the one that is suspended, and comes back. `has_slot` becomes false if the frame's slot was lost meanwhile.
 ///
 /// # Safety
 ///
-/// As [`Stack::switch`], and `context` stays where it is until the job is done.
+/// As [`Stack::start`] or [`Stack::resume`], and `context` stays where it is until the job is done.
 #[inline(always)]
 pub(super) unsafe fn switch(
     context: &Context,
     stack: &mut Stack,
-    first: Option<&Job>,
+    job: Option<Job>,
     marks: Option<Marks<'_>>,
     has_slot: &mut bool,
 ) -> Switch {
@@ -394,8 +379,12 @@ pub(super) unsafe fn switch(
     let switch = {
         // SAFETY: by this function's contract; the guard drops below.
         let _entered = unsafe { context.enter() };
-        // SAFETY: by this function's contract.
-        unsafe { stack.switch(first) }
+        match job {
+            // SAFETY: by this function's contract.
+            Some(job) => unsafe { stack.start(job) },
+            // SAFETY: by this function's contract.
+            None => unsafe { stack.resume() },
+        }
     };
     if let Some(marks) = marks {
         *has_slot &= marks.enter_rust();
@@ -405,16 +394,18 @@ pub(super) unsafe fn switch(
 
 #[inline]
 fn acquire(options: &Options) -> Stack {
-    match stack::acquire(options.stack_size, context::describe) {
-        Ok(stack) => stack,
-        Err(error) => no_stack(options, &error),
+    match stack::at_hand(options.stack_size) {
+        Some(stack) => stack,
+        None => fetch(options),
     }
 }
 
 #[cold]
-fn no_stack(options: &Options, error: &std::io::Error) -> ! {
-    panic!(
-        "no C stack of {} bytes for call {}: {error}",
-        options.stack_size, options.label
-    )
+fn fetch(options: &Options) -> Stack {
+    stack::acquire(options.stack_size, context::describe).unwrap_or_else(|error| {
+        panic!(
+            "no C stack of {} bytes for call {}: {error}",
+            options.stack_size, options.label
+        )
+    })
 }

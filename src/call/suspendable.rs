@@ -44,7 +44,7 @@ impl Suspendable {
     pub(super) unsafe fn new(label: &Label, stack: Stack, job: Job) -> Box<Self> {
         Box::new(Self {
             // SAFETY: by this function's contract.
-            context: unsafe { Context::new(label, Ground::CStack(stack.suspender())) },
+            context: unsafe { Context::new(label, Ground::Suspendable(stack.suspender())) },
             stack: Some(stack),
             job,
             exceptions: Exceptions::NONE,
@@ -61,7 +61,7 @@ impl Suspendable {
         cx: &mut task::Context<'_>,
     ) -> Poll<Option<Payload>> {
         let job = self.job;
-        self.go_on(thread, Some(&job), cx)
+        self.go_on(thread, Some(job), cx)
     }
 
     /// Polls what C waits for, and goes on if it is ready.
@@ -79,7 +79,7 @@ impl Suspendable {
             .waits_for
             .as_ref()
             .expect("a suspended call waits for something");
-        match callback::poll_once(&self.context, asked, cx.waker()) {
+        match callback::poll_once(&self.context, asked, cx) {
             None => Poll::Pending,
             Some(answer) => {
                 self.return_home(answer);
@@ -91,17 +91,16 @@ impl Suspendable {
     fn go_on(
         &mut self,
         thread: Option<&ThreadSlot>,
-        mut first: Option<&Job>,
+        mut first: Option<Job>,
         cx: &mut task::Context<'_>,
     ) -> Poll<Option<Payload>> {
-        self.context.set_task_waker(cx.waker());
         loop {
             let switch = self.switch(first.take(), thread);
             if switch != Switch::Asked {
                 return Poll::Ready(self.end(switch));
             }
             let asked = self.context.take_asked();
-            match callback::drive_or_suspend(&self.context, &asked, thread, cx.waker()) {
+            match callback::drive_or_suspend(&self.context, &asked, thread, cx) {
                 Driven::Answered(answer) => self.context.answer(answer),
                 Driven::Suspend => {
                     let word = config::get().on_switch.map(|hook| (hook.leave)());
@@ -112,7 +111,7 @@ impl Suspendable {
         }
     }
 
-    fn switch(&mut self, first: Option<&Job>, thread: Option<&ThreadSlot>) -> Switch {
+    fn switch(&mut self, first: Option<Job>, thread: Option<&ThreadSlot>) -> Switch {
         let stack = self.stack.as_mut().expect("there until C has returned");
         self.exceptions.exchange();
         // SAFETY: the stack is idle exactly if `first` is given, and else was suspended on this thread, its home. The box

@@ -11,8 +11,8 @@ pub(crate) enum Polled {
     /// It is done; its output is in the cell.
     Ready,
     Pending,
-    /// It has panicked, and is gone.
-    Panicked(Payload),
+    /// It has panicked, and is gone. Boxed once more, so that all of this fits two registers.
+    Panicked(Box<Payload>),
 }
 
 /// Lies in the frame of [`callback`](crate::callback), pinned there by never being moved: the future until it is done, its
@@ -46,7 +46,7 @@ impl<Fut: Future> Cell<Fut> {
             if let Err(second) = self.finish_with(Self::Gone) {
                 crate::panic::discard(second);
             }
-            Polled::Panicked(payload)
+            Polled::Panicked(Box::new(payload))
         })
     }
 

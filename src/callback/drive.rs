@@ -9,9 +9,11 @@
 //! | anything else | any | the slot is handed off and the thread parks |
 
 use super::asked::{Asked, Polled};
+use super::parker::Lease;
 use crate::context::Context;
 use crate::error::Refused;
 use crate::observe;
+use crate::panic::Payload;
 use crate::slot::{Job, Marks, ThreadSlot, in_local_set, in_task_without_worker};
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -26,31 +28,35 @@ pub(crate) enum Driven {
     Suspend,
 }
 
-/// Polls until there is an answer, parking the thread if need be.
+/// Polls until there is an answer, parking the thread if need be. `cx` is that of the poll that C runs in.
+///
+/// The first poll is with the task's own waker: most futures are ready, and have no use for another. One that is not is
+/// polled once more, with a waker that wakes the thread, before the thread parks.
 #[inline]
 pub(crate) fn drive(
     context: &Context,
     asked: &Asked,
     thread: Option<&ThreadSlot>,
+    cx: &mut task::Context<'_>,
 ) -> Result<(), Refused> {
-    let _bound = BoundGuard::note(context, thread);
-    match poll(context, asked, context.parker().waker(), thread) {
+    let _bound = BoundGuard::note(thread, cx.waker());
+    match poll(context, asked, thread, cx) {
         Some(answer) => answer,
-        None => wait(context, asked, thread),
+        None => wait(context, asked, thread, cx.waker()),
     }
 }
 
-/// Polls with the task's own waker; suspends where the task cannot change threads, else goes on as [`drive`].
+/// As [`drive`], but suspends where the task cannot change threads.
 pub(crate) fn drive_or_suspend(
     context: &Context,
     asked: &Asked,
     thread: Option<&ThreadSlot>,
-    task_waker: &Waker,
+    cx: &mut task::Context<'_>,
 ) -> Driven {
-    match poll_once(context, asked, task_waker) {
+    match poll_once(context, asked, cx) {
         Some(answer) => Driven::Answered(answer),
         None if may_suspend(thread) => Driven::Suspend,
-        None => Driven::Answered(drive(context, asked, thread)),
+        None => Driven::Answered(drive(context, asked, thread, cx)),
     }
 }
 
@@ -63,14 +69,14 @@ pub(crate) fn drive_or_suspend(
 fn poll(
     context: &Context,
     asked: &Asked,
-    waker: &Waker,
     thread: Option<&ThreadSlot>,
+    cx: &mut task::Context<'_>,
 ) -> Option<Result<(), Refused>> {
     if thread.is_some_and(ThreadSlot::is_in_frame) {
-        return poll_once(context, asked, waker);
+        return poll_once(context, asked, cx);
     }
-    let once = poll_fn(|cx| Poll::Ready(poll_once(context, asked, cx.waker())));
-    match pin!(coop::unconstrained(once)).poll(&mut task::Context::from_waker(waker)) {
+    let once = poll_fn(|cx| Poll::Ready(poll_once(context, asked, cx)));
+    match pin!(coop::unconstrained(once)).poll(cx) {
         Poll::Ready(answer) => answer,
         Poll::Pending => None,
     }
@@ -81,17 +87,20 @@ fn poll(
 pub(crate) fn poll_once(
     context: &Context,
     asked: &Asked,
-    waker: &Waker,
+    cx: &mut task::Context<'_>,
 ) -> Option<Result<(), Refused>> {
-    match asked.poll(&mut task::Context::from_waker(waker)) {
+    match asked.poll(cx) {
         Polled::Ready => Some(Ok(())),
         Polled::Pending => None,
-        Polled::Panicked(payload) => {
-            observe::counter::PANICS.add(1);
-            context.keep_panic(payload);
-            Some(Err(Refused::Panicked))
-        }
+        Polled::Panicked(payload) => Some(Err(panicked(context, *payload))),
     }
+}
+
+#[cold]
+fn panicked(context: &Context, payload: Payload) -> Refused {
+    observe::counter::PANICS.add(1);
+    context.keep_panic(payload);
+    Refused::Panicked
 }
 
 /// Whether a call may be set aside here: what polls it keeps to this thread.
@@ -107,12 +116,12 @@ fn may_suspend(thread: Option<&ThreadSlot>) -> bool {
 }
 
 /// Whether the running task is polled by this thread alone, which therefore must not be parked.
-fn is_bound_to_thread(thread: Option<&ThreadSlot>, task_waker: Option<&Waker>) -> bool {
+fn is_bound_to_thread(thread: Option<&ThreadSlot>, task_waker: &Waker) -> bool {
     match thread.map(ThreadSlot::job) {
         Some(Job::CurrentThread) => true,
         Some(Job::Worker) => false,
         Some(Job::WithoutSlot) | None => {
-            keeps_to_tasks(thread) && (BOUND.get() || task_waker.is_some_and(in_local_set))
+            keeps_to_tasks(thread) && (BOUND.get() || in_local_set(task_waker))
         }
     }
 }
@@ -125,7 +134,7 @@ fn keeps_to_tasks(thread: Option<&ThreadSlot>) -> bool {
 }
 
 thread_local! {
-    /// Whether a callback of a `LocalSet`'s task is being polled with a parker's waker, which does not tell.
+    /// Whether a callback of a `LocalSet`'s task is being polled, perhaps with a waker that does not tell.
     static BOUND: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -135,15 +144,9 @@ struct BoundGuard(bool);
 
 impl BoundGuard {
     #[inline]
-    fn note(context: &Context, thread: Option<&ThreadSlot>) -> Option<Self> {
-        if !keeps_to_tasks(thread) {
-            return None;
-        }
-        // SAFETY: we are within the poll that the call has announced.
-        let task_waker = unsafe { context.task_waker() };
-        task_waker
-            .is_some_and(in_local_set)
-            .then(|| Self(BOUND.replace(true)))
+    fn note(thread: Option<&ThreadSlot>, task_waker: &Waker) -> Option<Self> {
+        let is_bound = keeps_to_tasks(thread) && in_local_set(task_waker);
+        is_bound.then(|| Self(BOUND.replace(true)))
     }
 }
 
@@ -154,14 +157,21 @@ impl Drop for BoundGuard {
 }
 
 #[cold]
-fn wait(context: &Context, asked: &Asked, thread: Option<&ThreadSlot>) -> Result<(), Refused> {
-    // SAFETY: we are within the poll that the call has announced.
-    let task_waker = unsafe { context.task_waker() };
+fn wait(
+    context: &Context,
+    asked: &Asked,
+    thread: Option<&ThreadSlot>,
+    task_waker: &Waker,
+) -> Result<(), Refused> {
     if is_bound_to_thread(thread, task_waker) {
         return Err(Refused::WouldStarve);
     }
-    let parker = context.parker();
-    let mut answer = None;
+    let parker = Lease::new();
+    let cx = &mut task::Context::from_waker(parker.waker());
+    let mut answer = poll(context, asked, thread, cx);
+    if let Some(answer) = answer {
+        return answer;
+    }
     let mut park_and_poll = || {
         let marks = thread.and_then(ThreadSlot::marks);
         while answer.is_none() {
@@ -169,7 +179,7 @@ fn wait(context: &Context, asked: &Asked, thread: Option<&ThreadSlot>) -> Result
             marks.inspect(|marks| marks.enter_c());
             parker.park();
             let _ = marks.map(Marks::enter_rust);
-            answer = poll(context, asked, parker.waker(), thread);
+            answer = poll(context, asked, thread, cx);
         }
     };
     match thread {

@@ -1,4 +1,4 @@
-//! How a thread waits for a future: one parker for each call that waits, so that nested waits do not take each other's
+//! How a thread waits for a future: one parker for each callback that waits, so that nested waits do not take each other's
 //! wake-ups.
 
 use crate::sync::lock;
@@ -11,7 +11,7 @@ use std::task::{Wake, Waker};
 const KEPT: usize = 16;
 
 thread_local! {
-    #[expect(clippy::vec_box, reason = "leases are boxes, so that a call's context has one word for them")]
+    #[expect(clippy::vec_box, reason = "what is leased is a box")]
     static FREE: RefCell<Vec<Box<Parker>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -38,11 +38,10 @@ struct Parker {
 }
 
 /// A parker, given back for reuse on drop. Wakers that outlive it may wake its next user for nothing, which is harmless.
-pub(crate) struct Lease(ManuallyDrop<Box<Parker>>);
+pub(super) struct Lease(ManuallyDrop<Box<Parker>>);
 
 impl Lease {
-    #[cold]
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         let free = FREE.try_with(|free| free.borrow_mut().pop()).ok().flatten();
         Self(ManuallyDrop::new(free.unwrap_or_else(|| {
             let flag = Arc::<Flag>::default();
@@ -54,13 +53,12 @@ impl Lease {
     }
 
     /// Wakes the thread that parks here.
-    #[inline]
-    pub(crate) fn waker(&self) -> &Waker {
+    pub(super) fn waker(&self) -> &Waker {
         &self.0.waker
     }
 
     /// Blocks until the waker has been used since the last time.
-    pub(crate) fn park(&self) {
+    pub(super) fn park(&self) {
         let flag = &self.0.flag;
         let woken = flag.changed.wait_while(lock(&flag.woken), |woken| !*woken);
         *woken.unwrap_or_else(|poisoned| poisoned.into_inner()) = false;

@@ -18,14 +18,15 @@ const PER_THREAD: usize = 8;
 /// libgit2 78.
 const WATERMARK: usize = 128 << 10;
 
-/// A thread looks at the depth of one in so many stacks that it keeps: a look is a system call.
-const LOOK_EVERY: u32 = 256;
+/// A thread looks at the depth of one in so many stacks that it keeps: a look is a system call, which takes as long as 25 to 50
+/// calls of nothing.
+const LOOK_EVERY: u32 = 1024;
 
 static POOL: Mutex<[Vec<Stack>; COUNT]> = Mutex::new([const { Vec::new() }; COUNT]);
 
 thread_local! {
     static CACHE: Cache = Cache {
-        hot: const { Cell::new(None) },
+        shelf: const { Shelf::new() },
         stacks: const { RefCell::new([const { Vec::new() }; COUNT]) },
         kept: const { Cell::new(0) },
         _alternate: AlternateStack::ensure(),
@@ -36,28 +37,21 @@ thread_local! {
 }
 
 struct Cache {
-    /// One stack of the default size, for the calls that ask for nothing and do not nest.
-    hot: Cell<Option<Stack>>,
+    /// Stacks of the default size, for the calls that ask for nothing.
+    shelf: Shelf,
+    /// Stacks of each class, beyond the shelf's.
     stacks: RefCell<[Vec<Stack>; COUNT]>,
     kept: Cell<u32>,
     /// A guard that is hit can be reported only on a stack other than the one that is full.
     _alternate: AlternateStack,
 }
 
-/// A stack that holds `bytes`, idle. `describe` names the running call when a stack overflows.
-///
-/// # Errors
-///
-/// If the kernel has no more address space or mappings to give.
+/// A stack of the size that nearly every call wants, idle, if `bytes` is that size and the thread has one.
 #[inline]
-pub(crate) fn acquire(bytes: u32, describe: Describe) -> io::Result<Stack> {
-    let hot = match here() {
-        Some(cache) if bytes == DEFAULT_SIZE => cache.hot.take(),
+pub(crate) fn at_hand(bytes: u32) -> Option<Stack> {
+    match here() {
+        Some(cache) if bytes == DEFAULT_SIZE => cache.shelf.take(),
         _ => None,
-    };
-    match hot {
-        Some(stack) => Ok(stack),
-        None => acquire_cold(bytes, describe),
     }
 }
 
@@ -65,9 +59,9 @@ pub(crate) fn acquire(bytes: u32, describe: Describe) -> io::Result<Stack> {
 #[inline]
 pub(crate) fn release(stack: Stack) {
     match here() {
-        Some(cache) if stack.is_default() && cache.hot_is_free() => {
+        Some(cache) if stack.is_default() && cache.shelf.has_room() => {
             cache.count(&stack);
-            cache.hot.set(Some(stack));
+            cache.shelf.put(stack);
         }
         cache => release_cold(cache, stack),
     }
@@ -80,8 +74,13 @@ fn here<'a>() -> Option<&'a Cache> {
     unsafe { CACHE_HERE.get().as_ref() }
 }
 
+/// A stack that holds `bytes`, idle, when none was [`at_hand`]. `describe` names the running call when a stack overflows.
+///
+/// # Errors
+///
+/// If the kernel has no more address space or mappings to give.
 #[cold]
-fn acquire_cold(bytes: u32, describe: Describe) -> io::Result<Stack> {
+pub(crate) fn acquire(bytes: u32, describe: Describe) -> io::Result<Stack> {
     overflow::install(describe);
     let size = Size::holding(bytes as usize);
     let here = CACHE.try_with(|cache| {
@@ -117,14 +116,6 @@ fn release_cold(cache: Option<&Cache>, stack: Stack) {
 }
 
 impl Cache {
-    #[inline]
-    fn hot_is_free(&self) -> bool {
-        let hot = self.hot.take();
-        let free = hot.is_none();
-        self.hot.set(hot);
-        free
-    }
-
     /// Counts a stack that is kept, and looks at its depth now and then.
     #[inline]
     fn count(&self, stack: &Stack) {
@@ -136,14 +127,51 @@ impl Cache {
     }
 }
 
+/// A few stacks within reach: to take one or to put it back is to move a pointer.
+struct Shelf {
+    /// Filled below `filled`, empty from there on.
+    places: [Cell<Option<Stack>>; PER_THREAD],
+    filled: Cell<usize>,
+}
+
+impl Shelf {
+    const fn new() -> Self {
+        Self {
+            places: [const { Cell::new(None) }; PER_THREAD],
+            filled: Cell::new(0),
+        }
+    }
+
+    #[inline]
+    fn take(&self) -> Option<Stack> {
+        let top = self.filled.get().wrapping_sub(1);
+        let stack = self.places.get(top)?.take();
+        self.filled.set(top);
+        stack
+    }
+
+    #[inline]
+    fn has_room(&self) -> bool {
+        self.filled.get() < PER_THREAD
+    }
+
+    /// To be called if there is room; else `stack` is dropped.
+    #[inline]
+    fn put(&self, stack: Stack) {
+        let top = self.filled.get();
+        if let Some(place) = self.places.get(top) {
+            // What is overwritten is empty, which has nothing to drop.
+            std::mem::forget(place.replace(Some(stack)));
+            self.filled.set(top + 1);
+        }
+    }
+}
+
 impl Drop for Cache {
     fn drop(&mut self) {
         CACHE_HERE.set(null());
-        let hot = self.hot.take();
-        for stack in hot
-            .into_iter()
-            .chain(self.stacks.take().into_iter().flatten())
-        {
+        let others = self.stacks.take().into_iter().flatten();
+        for stack in std::iter::from_fn(|| self.shelf.take()).chain(others) {
             if let Size::Class(class) = stack.region().size() {
                 share(class, stack);
             }

@@ -3,10 +3,12 @@
 //! ```text
 //!   the task's stack                      the C stack
 //!   ────────────────                      ───────────
-//!   switch(Some(job)) ──────────────────▶ job runs, calls C
-//!                     ◀─ Switch::Asked ── Suspender::suspend, in a callback
-//!   switch(None)      ──────────────────▶ suspend returns, C goes on
-//!                     ◀─ Switch::Done ─── job has returned; the coroutine waits for the next one
+//!   start(job) ─────────────────────────▶ job runs, calls C
+//!                        f ◀── call ───── Suspender::on_task_stack, in a callback
+//!                          ── return ───▶ C goes on
+//!              ◀──────── Switch::Asked ── Suspender::suspend, in a callback that may have to wait
+//!   resume()   ─────────────────────────▶ suspend returns, C goes on
+//!              ◀──────── Switch::Done ─── job has returned; the coroutine waits for the next one
 //! ```
 //!
 //! The coroutine is kept: to run a job takes one switch there and one back, 2 to 4 ns each, where a new coroutine would
@@ -21,7 +23,7 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::cell::Cell;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::ptr::null;
+use std::ptr::NonNull;
 
 /// What a C stack is to run: a function and its argument.
 ///
@@ -39,12 +41,9 @@ pub(crate) enum Switch {
     Done,
     /// The job has panicked; [`Stack::take_panic`] has the payload.
     Panicked,
-    /// The job was suspended; it goes on with `switch(None)`.
+    /// The job was suspended; it goes on with [`Stack::resume`].
     Asked,
 }
-
-/// The job to start, or null to go on with.
-type Input = *const Job;
 
 /// A C stack. Between two jobs it may go to another thread; in the midst of one it may not.
 ///
@@ -54,16 +53,17 @@ type Input = *const Job;
 pub(crate) struct Stack(ManuallyDrop<Box<Parts>>);
 
 struct Parts {
-    coroutine: Coroutine<Input, Switch, (), Ground>,
-    base: Base,
-    suspended: bool,
+    /// What it is to do lies at its base: a switch that carries nothing but a verdict keeps to registers.
+    coroutine: Coroutine<(), Switch, (), Ground>,
+    /// In the frame of `host`, which is there as long as the coroutine.
+    desk: NonNull<Desk>,
     is_default: bool,
     /// Dropped after the coroutine that lives on it.
     region: Region,
 }
 
 // SAFETY: a coroutine is not `Send` because of what may lie on its stack. Between two jobs that is the loop in `Stack::new`
-// and nothing else: no reference, no thread-local, no value of a user's. In the midst of a job, `switch` may be called
+// and nothing else: no reference, no thread-local, no value of a user's. In the midst of a job, `resume` may be called
 // only on the thread that started it, by contract, and dropping does not touch the stack.
 unsafe impl Send for Stack {}
 
@@ -76,33 +76,44 @@ impl Stack {
             // SAFETY: `told` outlives the first switch, which is the one that comes here.
             host(yielder, unsafe { &*tell });
         });
-        let _primed = coroutine.resume(null());
-        let base = told.get().expect("told by the first switch");
+        let _primed = coroutine.resume(());
+        let desk = told.get().expect("told by the first switch");
         gauge::STACKS.add(1);
         Ok(Self(ManuallyDrop::new(Box::new(Parts {
             coroutine,
-            base,
-            suspended: false,
+            desk,
             is_default: size == Size::DEFAULT,
             region,
         }))))
     }
 
-    /// Runs `job` if one is given, else resumes the one that is suspended; until it suspends or returns.
+    /// Runs `job` until it suspends or returns.
     ///
     /// # Safety
     ///
-    /// - A job is given exactly if none is suspended.
-    /// - A suspended job is resumed on the thread that started it, while everything that it borrows is still there.
+    /// No job is suspended; this one may be run.
     #[inline]
-    pub(crate) unsafe fn switch(&mut self, job: Option<&Job>) -> Switch {
-        debug_assert_eq!(job.is_none(), self.0.suspended);
-        let input = job.map_or(null(), std::ptr::from_ref);
-        match self.0.coroutine.resume(input) {
-            CoroutineResult::Yield(switch) => {
-                self.0.suspended = switch == Switch::Asked;
-                switch
-            }
+    pub(crate) unsafe fn start(&mut self, job: Job) -> Switch {
+        debug_assert!(!self.desk().suspended.get());
+        self.desk().job.set(Some(job));
+        self.switch()
+    }
+
+    /// Resumes the suspended job until it suspends again or returns.
+    ///
+    /// # Safety
+    ///
+    /// A job is suspended; it was started on this thread, and everything that it borrows is still there.
+    #[inline]
+    pub(crate) unsafe fn resume(&mut self) -> Switch {
+        debug_assert!(self.desk().suspended.get());
+        self.switch()
+    }
+
+    #[inline(always)]
+    fn switch(&mut self) -> Switch {
+        match self.0.coroutine.resume(()) {
+            CoroutineResult::Yield(switch) => switch,
             // The loop is left only in `drop`.
             CoroutineResult::Return(()) => unreachable!("a kept coroutine has ended"),
         }
@@ -111,16 +122,20 @@ impl Stack {
     /// What suspends the jobs of this stack.
     #[inline]
     pub(crate) fn suspender(&self) -> Suspender {
-        Suspender(self.0.base.yielder)
+        Suspender(self.0.desk)
     }
 
     /// What the last job panicked with, after [`Switch::Panicked`].
     #[cold]
     pub(crate) fn take_panic(&mut self) -> Option<Payload> {
-        debug_assert!(!self.0.suspended);
-        // SAFETY: the cell lies in the frame of `host`, which is there as long as the stack; nobody else is using it, for the
-        // coroutine waits.
-        unsafe { &*self.0.base.panic }.take()
+        debug_assert!(!self.desk().suspended.get());
+        self.desk().panic.take()
+    }
+
+    #[inline]
+    fn desk(&self) -> &Desk {
+        // SAFETY: the desk is there as long as the stack; it is shared by way of cells, and the coroutine waits.
+        unsafe { self.0.desk.as_ref() }
     }
 
     /// Whether this is a stack of the default size.
@@ -136,48 +151,53 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        if self.0.suspended {
+        if self.desk().suspended.get() {
             return;
         }
         gauge::STACKS.sub(1);
-        let _ended = self.0.coroutine.resume(null());
+        self.desk().job.set(None);
+        let _ended = self.0.coroutine.resume(());
         // SAFETY: dropped once, here, and not used afterwards. The coroutine has ended.
         unsafe { ManuallyDrop::drop(&mut self.0) };
     }
 }
 
-/// Where things lie at the base of a C stack.
-#[derive(Clone, Copy)]
-struct Base {
-    yielder: *const Yielder<Input, Switch>,
-    panic: *const Cell<Option<Payload>>,
+/// At the base of a C stack: where the two sides leave things for each other.
+struct Desk {
+    yielder: NonNull<Yielder<(), Switch>>,
+    /// Whether a job is suspended. Set by the job's side, so that a job which is never suspended does not pay for it.
+    suspended: Cell<bool>,
+    /// What to run next; nothing to end.
+    job: Cell<Option<Job>>,
+    /// What the last job panicked with.
+    panic: Cell<Option<Payload>>,
 }
 
-/// The coroutine: tells where its base is, then runs job after job until it is told to end.
+/// The coroutine: tells where its desk is, then runs job after job until it is told to end.
 ///
 /// One `catch_unwind` serves all jobs until one panics, so that the others do not pay for it.
-fn host(yielder: &Yielder<Input, Switch>, tell: &Cell<Option<Base>>) {
-    let panic = Cell::new(None);
-    tell.set(Some(Base {
-        yielder,
-        panic: &raw const panic,
-    }));
+fn host(yielder: &Yielder<(), Switch>, tell: &Cell<Option<NonNull<Desk>>>) {
+    let desk = Desk {
+        yielder: NonNull::from(yielder),
+        suspended: Cell::new(false),
+        job: Cell::new(None),
+        panic: Cell::new(None),
+    };
+    tell.set(Some(NonNull::from(&desk)));
     let mut last = Switch::Done;
-    while let Err(payload) = caught(|| run_jobs(yielder, last)) {
-        panic.set(Some(payload));
+    while let Err(payload) = caught(|| run_jobs(yielder, &desk, last)) {
+        desk.panic.set(Some(payload));
         last = Switch::Panicked;
     }
 }
 
-fn run_jobs(yielder: &Yielder<Input, Switch>, mut last: Switch) {
+fn run_jobs(yielder: &Yielder<(), Switch>, desk: &Desk, mut last: Switch) {
     loop {
-        let job = yielder.suspend(last);
-        if job.is_null() {
+        yielder.suspend(last);
+        let Some(Job { run, argument }) = desk.job.get() else {
             return;
-        }
-        // SAFETY: `switch` passes a pointer to a job that lives until it returns.
-        let Job { run, argument } = unsafe { *job };
-        // SAFETY: by the contract of `Job`.
+        };
+        // SAFETY: by the contract of `Job`; `start` wants a new one each time.
         unsafe { run(argument) };
         last = Switch::Done;
     }
@@ -185,18 +205,47 @@ fn run_jobs(yielder: &Yielder<Input, Switch>, mut last: Switch) {
 
 /// Leaves a C stack from within.
 #[derive(Clone, Copy)]
-pub(crate) struct Suspender(*const Yielder<Input, Switch>);
+pub(crate) struct Suspender(NonNull<Desk>);
 
 impl Suspender {
-    /// Goes back to the task's stack, until [`Stack::switch`] resumes this one.
+    /// Goes back to the task's stack, until [`Stack::resume`] resumes this one.
     ///
     /// # Safety
     ///
     /// The caller runs on this suspender's stack, under a job.
     #[inline]
     pub(crate) unsafe fn suspend(self) {
-        // SAFETY: the yielder lies at the base of the stack that we are on.
-        unsafe { &*self.0 }.suspend(Switch::Asked);
+        // SAFETY: the desk lies at the base of the stack that we are on.
+        let desk = unsafe { self.0.as_ref() };
+        desk.suspended.set(true);
+        // SAFETY: so does the yielder.
+        unsafe { desk.yielder.as_ref() }.suspend(Switch::Asked);
+        desk.suspended.set(false);
+    }
+
+    /// Calls `f` on the stack below, the one that has started or resumed this one, and comes back.
+    ///
+    /// # Safety
+    ///
+    /// The caller runs on this suspender's stack, under a job. `f` does not use this suspender.
+    #[inline]
+    pub(crate) unsafe fn on_task_stack<R>(self, f: impl FnOnce() -> R) -> R {
+        /// What stays on its thread.
+        struct OneThread<F>(F);
+        // SAFETY: the bound is there to keep the yielder from being used on the stack below, which `on_task_stack` forbids;
+        // the thread is the same.
+        unsafe impl<F> Send for OneThread<F> {}
+        impl<F: FnOnce() -> R, R> OneThread<F> {
+            #[inline]
+            fn run(self) -> R {
+                (self.0)()
+            }
+        }
+        let f = OneThread(f);
+        // SAFETY: the desk lies at the base of the stack that we are on.
+        let desk = unsafe { self.0.as_ref() };
+        // SAFETY: so does the yielder.
+        unsafe { desk.yielder.as_ref() }.on_parent_stack(move || f.run())
     }
 }
 
