@@ -60,13 +60,14 @@ fn when_many_long_calls_return_at_once() {
     }
 }
 
-/// `tasks` tasks make `calls` calls each, of lengths about the time that it takes the monitor to come round.
+/// `tasks` tasks make `calls` calls each, of lengths about the time that it takes the monitor to come round. Returns the most
+/// tasks that were polled at once.
 fn calls_about_as_long_as_the_monitors_period(
     runtime: &Runtime,
     tasks: u32,
     calls: u32,
     in_scope: bool,
-) {
+) -> usize {
     let (meter, over) = (Meter::new(), Arc::default());
     let right = Arc::new(AtomicU32::new(0));
     let callers: Vec<_> = (0..tasks)
@@ -99,27 +100,27 @@ fn calls_about_as_long_as_the_monitors_period(
         }
     });
     over.store(true, Ordering::SeqCst);
-    let workers = runtime.metrics().num_workers();
     assert_eq!(right.load(Ordering::SeqCst), tasks * calls);
-    assert!(
-        meter.most() <= workers,
-        "{} tasks at once on {workers} workers",
-        meter.most()
-    );
+    meter.most()
 }
 
 #[test]
 fn when_retakes_race_with_returns() {
     let _watchdog = Watchdog::new("retakes race with returns");
-    calls_about_as_long_as_the_monitors_period(&workers(1), 4, 1000, false);
-    calls_about_as_long_as_the_monitors_period(&workers(2), 4, 1000, false);
+    for threads in [1, 2] {
+        let most = calls_about_as_long_as_the_monitors_period(&workers(threads), 4, 1000, false);
+        assert!(most <= threads, "{most} tasks at once on {threads} workers");
+    }
 }
 
+/// Results only: a thread that returns from C may take the core out of a scope's frame, and then polls beside the scope for
+/// the rest of the scope's poll, as `cede::scope` says.
 #[test]
-fn when_retakes_race_with_returns_in_a_scope() {
+fn results_are_right_when_retakes_race_with_returns_in_a_scope() {
     let _watchdog = Watchdog::new("retakes race with returns in a scope");
-    calls_about_as_long_as_the_monitors_period(&workers(1), 4, 1000, true);
-    calls_about_as_long_as_the_monitors_period(&workers(2), 4, 1000, true);
+    for threads in [1, 2] {
+        calls_about_as_long_as_the_monitors_period(&workers(threads), 4, 1000, true);
+    }
 }
 
 /// A brief `block_in_place` queues a job that will take whatever core it finds in the worker's cell, also one that

@@ -26,6 +26,9 @@ const CALLS_A_POLL: u32 = 128;
 /// - Tasks that are spawned go to the shared queue instead of the worker's own.
 /// - `block_in_place` gives nothing away, since it has nothing, and `block_on` is not refused. Code that blocks the
 ///   thread in one of these ways keeps the slot until the monitor takes it, after about 10 ms.
+/// - A thread that comes back from C late, having lost its slot to the one that runs the scope, may take the core from under
+///   the scope's frame. Both then poll until the scope's poll ends: for that long one task more than there are workers is
+///   polled. Outside scopes this does not happen.
 /// - tokio's cooperative budget is off. The scope yields after 128 calls in one poll instead.
 ///
 /// On a thread that has no slot to cede, a scope only polls its future.
