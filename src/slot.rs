@@ -30,6 +30,7 @@
 //! tokio's hand-off, `standby` the thread that takes over, `life` the runtime it works for, `monitor` the scan, and
 //! [`thread`] what the owner does.
 
+mod allowance;
 mod core;
 mod doze;
 mod handshake;

@@ -40,7 +40,8 @@ enum Stage {
 
 pub(super) struct Core {
     options: Options,
-    stage: Stage,
+    /// Dropped by `drop`, which has mostly nothing to do and then need not call anybody.
+    stage: ManuallyDrop<Stage>,
     /// The scope's poll that has put this call off last (rule 3).
     put_off_by: u32,
     /// Whether this call has yielded to tokio's budget.
@@ -70,11 +71,27 @@ enum Ran {
     Panicked,
 }
 
+/// How C was left, and whether the slot of the frame was still there.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Left {
+    ran: Ran,
+    has_slot: bool,
+}
+
+impl Left {
+    /// As nearly every call is.
+    const RETURNED: Self = Self {
+        ran: Ran::Returned,
+        has_slot: true,
+    };
+}
+
 impl Core {
     pub(super) fn new(options: Options) -> Self {
         Self {
             options,
-            stage: Stage::Unstarted,
+            stage: ManuallyDrop::new(Stage::Unstarted),
             put_off_by: 0,
             yielded: false,
             _pinned: PhantomPinned,
@@ -88,7 +105,7 @@ impl Core {
     /// The panic to raise, after [`Progress::Panicked`].
     #[cold]
     pub(super) fn take_panic(&mut self) -> Option<Payload> {
-        match std::mem::replace(&mut self.stage, Stage::Finished) {
+        match std::mem::replace(&mut *self.stage, Stage::Finished) {
             Stage::Returned(panic) => panic,
             _ => None,
         }
@@ -100,16 +117,29 @@ impl Core {
     /// and the moment `self` is dropped.
     #[inline(never)]
     pub(super) unsafe fn poll(&mut self, job: Job, cx: &mut task::Context<'_>) -> Progress {
-        match self.stage {
-            // SAFETY: by this function's contract.
-            Stage::Unstarted => with_thread(|thread| unsafe { self.start(thread, job, cx) }),
-            _ => self.poll_again(cx),
+        // Branches and nothing else: each way sets up the frame, and saves the registers, that it needs itself.
+        if !matches!(*self.stage, Stage::Unstarted) {
+            return self.poll_again(cx);
         }
+        with_thread(|thread| match thread {
+            Some(thread) if thread.is_in_frame() => {
+                // SAFETY: by this function's contract.
+                unsafe { self.start_in_frame(thread, job, cx) }
+            }
+            Some(thread) if self.options.mode == Mode::Brief => {
+                // SAFETY: by this function's contract.
+                unsafe { self.start_brief(thread, job, cx) }
+            }
+            // SAFETY: by this function's contract.
+            Some(thread) => unsafe { self.start_without_frame(thread, job, cx) },
+            // SAFETY: by this function's contract.
+            None => unsafe { self.start_without_thread(job, cx) },
+        })
     }
 
     #[cold]
     fn poll_again(&mut self, cx: &mut task::Context<'_>) -> Progress {
-        match &mut self.stage {
+        match &mut *self.stage {
             Stage::Suspended(call) => match with_thread(|thread| call.resume(thread, cx)) {
                 Poll::Pending => Progress::Pending,
                 Poll::Ready(panic) => {
@@ -119,46 +149,66 @@ impl Core {
             },
             Stage::Returned(Some(_)) => Progress::Panicked,
             Stage::Returned(None) => {
-                self.stage = Stage::Finished;
+                *self.stage = Stage::Finished;
                 Progress::Returned
             }
             Stage::Unstarted | Stage::Finished => panic!("`Call` polled after completion"),
         }
     }
 
+    /// In a frame of a scope's or of a call's that called back.
+    ///
     /// # Safety
     ///
     /// As [`poll`](Self::poll).
-    #[inline(always)]
-    unsafe fn start(
+    #[inline(never)]
+    unsafe fn start_in_frame(
         &mut self,
-        thread: Option<&ThreadSlot>,
+        thread: &ThreadSlot,
         job: Job,
         cx: &mut task::Context<'_>,
     ) -> Progress {
-        match thread.map(|thread| (thread, thread.frame())) {
-            Some((thread, frame @ (Frame::Call | Frame::Scope)))
-                if frame == Frame::Call
-                    || thread.take_call()
-                    || self.put_off_by == thread.scope_poll() =>
-            {
-                let _call = thread.enter_frame(Frame::Call);
-                if self.options.mode == Mode::Long {
-                    thread.hand_off();
-                }
-                let mut has_slot = true;
-                // SAFETY: by this function's contract.
-                let ran = unsafe { self.run(Some(thread), job, cx, &mut has_slot) };
-                self.settle(ran, has_slot || frame == Frame::Call, cx)
-            }
-            // SAFETY: by this function's contract.
-            Some((thread, frame)) => unsafe { self.start_without_frame(thread, frame, job, cx) },
-            None => {
-                // SAFETY: by this function's contract.
-                let ran = unsafe { self.run_cold(None, job, cx, &mut true) };
-                self.settle(ran, true, cx)
-            }
+        let in_scope = thread.frame() == Frame::Scope;
+        if in_scope && !thread.take_call() && self.put_off_by != thread.scope_poll() {
+            return self.put_off(thread, cx);
         }
+        let _call = thread.enter_frame(Frame::Call);
+        if self.options.mode == Mode::Long {
+            thread.hand_off();
+        }
+        // SAFETY: by this function's contract.
+        let left = unsafe { self.run(thread.marks(), job, cx) };
+        if left == Left::RETURNED {
+            return Progress::Returned;
+        }
+        self.settle(left.ran, left.has_slot || !in_scope, cx)
+    }
+
+    /// Without a frame, and without a wish for one.
+    ///
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    #[inline(never)]
+    unsafe fn start_brief(
+        &mut self,
+        thread: &ThreadSlot,
+        job: Job,
+        cx: &mut task::Context<'_>,
+    ) -> Progress {
+        if !self.has_budget(cx) {
+            return Progress::Pending;
+        }
+        // A scope that offers a frame has nothing to say to what runs below.
+        let _alone = thread.enter_frame(Frame::None);
+        let losses = thread.losses();
+        // SAFETY: by this function's contract.
+        let ran = unsafe { self.run(None, job, cx) }.ran;
+        // A callback that waits cedes for itself.
+        if ran == Ran::Returned && thread.losses() == losses {
+            return Progress::Returned;
+        }
+        self.settle(ran, thread.losses() == losses, cx)
     }
 
     /// With a frame of its own, if there is a slot to cede and no scope to ask.
@@ -166,51 +216,69 @@ impl Core {
     /// # Safety
     ///
     /// As [`poll`](Self::poll).
+    #[inline(never)]
     unsafe fn start_without_frame(
         &mut self,
         thread: &ThreadSlot,
-        frame: Frame,
         job: Job,
         cx: &mut task::Context<'_>,
     ) -> Progress {
-        let brief = self.options.mode == Mode::Brief;
-        let scope_offers = matches!(frame, Frame::ScopeOffers | Frame::ScopeAsked) && !brief;
-        if self.put_off_by != thread.scope_poll() && (frame == Frame::Scope || scope_offers) {
-            if scope_offers {
-                thread.ask_for_frame();
-            }
-            self.put_off_by = thread.scope_poll();
-            cx.waker().wake_by_ref();
+        if thread.frame() != Frame::None && self.put_off_by != thread.scope_poll() {
+            thread.ask_for_frame();
+            return self.put_off(thread, cx);
+        }
+        if !self.has_budget(cx) {
             return Progress::Pending;
         }
-        match coop::poll_proceed(cx) {
-            Poll::Ready(budget) => budget.made_progress(),
-            // tokio has kept the waker until its scheduler gets its turn. Under an executor within the task it never does; such
-            // an executor has wakers of its own, polls again at once, and goes on.
-            Poll::Pending if !self.yielded => {
-                self.yielded = true;
-                if !is_task_waker(cx.waker()) {
-                    cx.waker().wake_by_ref();
-                }
-                return Progress::Pending;
-            }
-            Poll::Pending => (),
-        }
-        // A scope that offers a frame has nothing to say to what runs below.
+        // As for a brief call.
         let _alone = thread.enter_frame(Frame::None);
         let losses = thread.losses();
         let mut ran = Ran::Suspended;
-        if brief {
+        thread.cede(Frame::Call, self.options.mode == Mode::Long, &mut || {
             // SAFETY: by this function's contract.
-            ran = unsafe { self.run_cold(Some(thread), job, cx, &mut true) };
-        } else {
-            thread.cede(Frame::Call, self.options.mode == Mode::Long, &mut || {
-                // SAFETY: by this function's contract.
-                ran = unsafe { self.run_cold(Some(thread), job, cx, &mut true) };
-            });
-        }
+            ran = unsafe { self.run(thread.marks(), job, cx) }.ran;
+        });
         // What a frame knew of its slot when C returned is not the last word: the core may have come back.
         self.settle(ran, thread.losses() == losses, cx)
+    }
+
+    /// While the thread's destructors run: there is nothing to cede.
+    ///
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    #[cold]
+    unsafe fn start_without_thread(&mut self, job: Job, cx: &mut task::Context<'_>) -> Progress {
+        // SAFETY: by this function's contract.
+        let left = unsafe { self.run(None, job, cx) };
+        self.settle(left.ran, true, cx)
+    }
+
+    /// By its scope (rule 3).
+    #[cold]
+    fn put_off(&mut self, thread: &ThreadSlot, cx: &mut task::Context<'_>) -> Progress {
+        self.put_off_by = thread.scope_poll();
+        cx.waker().wake_by_ref();
+        Progress::Pending
+    }
+
+    /// Whether tokio's budget lets the task go on in this poll. If not, the task will be woken.
+    #[inline]
+    fn has_budget(&mut self, cx: &mut task::Context<'_>) -> bool {
+        match coop::poll_proceed(cx) {
+            Poll::Ready(budget) => {
+                budget.made_progress();
+                true
+            }
+            // tokio has kept the waker until its scheduler gets its turn. Under an executor within the task it never does; such
+            // an executor has wakers of its own, polls again at once, and goes on.
+            Poll::Pending => {
+                if !self.yielded && !is_task_waker(cx.waker()) {
+                    cx.waker().wake_by_ref();
+                }
+                std::mem::replace(&mut self.yielded, true)
+            }
+        }
     }
 
     /// Without its slot the task goes back to the run queue, result in hand.
@@ -220,7 +288,7 @@ impl Core {
             Ran::Suspended => Progress::Pending,
             _ if !has_slot => {
                 if ran == Ran::Returned {
-                    self.stage = Stage::Returned(None);
+                    *self.stage = Stage::Returned(None);
                 }
                 cx.waker().wake_by_ref();
                 Progress::Pending
@@ -230,7 +298,7 @@ impl Core {
         }
     }
 
-    /// Runs C from its beginning. `has_slot` becomes false if the slot was lost on the way.
+    /// Runs C from its beginning. `marks` are those of the frame that is open, if there is one to mark.
     ///
     /// # Safety
     ///
@@ -238,68 +306,52 @@ impl Core {
     #[inline(always)]
     unsafe fn run(
         &mut self,
-        thread: Option<&ThreadSlot>,
+        marks: Option<Marks<'_>>,
         job: Job,
         cx: &mut task::Context<'_>,
-        has_slot: &mut bool,
-    ) -> Ran {
+    ) -> Left {
         if self.options.ground != GroundKind::CStack {
             // SAFETY: by this function's contract.
-            return unsafe { self.run_otherwise(thread, job, cx, has_slot) };
+            return unsafe { self.run_otherwise(marks, job, cx) };
         }
         // What is overwritten is `Unstarted`, which has nothing to drop.
-        std::mem::forget(std::mem::replace(&mut self.stage, Stage::Finished));
+        self.stage = ManuallyDrop::new(Stage::Finished);
         let mut stack = acquire(&self.options);
         let ground = Ground::CStack(stack.suspender(), cx.waker().into());
         // SAFETY: the label is part of `self`, which is pinned.
         let context = ManuallyDrop::new(unsafe { Context::new(&self.options.label, ground) });
-        let marks = thread.and_then(ThreadSlot::marks);
         // SAFETY: the context stays in this frame until C has returned; the rest is this function's contract.
-        let switch = unsafe { switch(&context, &mut stack, Some(job), marks, has_slot) };
-        if switch == Switch::Done && context.is_untouched() {
+        let back = unsafe { switch(&context, &mut stack, Some(job), marks) };
+        if back.switch == Switch::Done && back.has_slot && context.is_untouched() {
             stack::release(stack);
-            return Ran::Returned;
+            return Left::RETURNED;
         }
-        self.wind_up(stack, ManuallyDrop::into_inner(context), switch)
+        self.wind_up(stack, ManuallyDrop::into_inner(context), back)
     }
 
-    /// The end of a call that has panicked, or whose callbacks were refused.
+    /// The end of a call that has lost its slot, or panicked, or whose callbacks were refused.
     #[cold]
-    fn wind_up(&mut self, mut stack: Stack, context: Context, switch: Switch) -> Ran {
-        let own = match switch {
+    fn wind_up(&mut self, mut stack: Stack, context: Context, back: Back) -> Left {
+        let own = match back.switch {
             Switch::Done => None,
             Switch::Panicked => stack.take_panic(),
             Switch::Asked => abort("a call that cannot be set aside was"),
         };
         stack::release(stack);
-        self.keep(context.settle_panic(own))
+        Left {
+            ran: self.keep(context.settle_panic(own)),
+            has_slot: back.has_slot,
+        }
     }
 
     /// Keeps a panic until it is to be raised.
     fn keep(&mut self, panic: Option<Payload>) -> Ran {
         if panic.is_none() {
-            self.stage = Stage::Finished;
+            *self.stage = Stage::Finished;
             return Ran::Returned;
         }
-        self.stage = Stage::Returned(panic);
+        *self.stage = Stage::Returned(panic);
         Ran::Panicked
-    }
-
-    /// [`run`](Self::run), where its instructions need not stand in line.
-    ///
-    /// # Safety
-    ///
-    /// As [`poll`](Self::poll).
-    #[inline(never)]
-    unsafe fn run_cold(
-        &mut self,
-        thread: Option<&ThreadSlot>,
-        job: Job,
-        cx: &mut task::Context<'_>,
-        has_slot: &mut bool,
-    ) -> Ran {
-        // SAFETY: by this function's contract.
-        unsafe { self.run(thread, job, cx, has_slot) }
     }
 
     /// On the thread's own stack, or on one that may be set aside.
@@ -310,47 +362,61 @@ impl Core {
     #[cold]
     unsafe fn run_otherwise(
         &mut self,
-        thread: Option<&ThreadSlot>,
+        marks: Option<Marks<'_>>,
         job: Job,
         cx: &mut task::Context<'_>,
-        has_slot: &mut bool,
-    ) -> Ran {
-        self.stage = Stage::Finished;
+    ) -> Left {
+        *self.stage = Stage::Finished;
         if self.options.ground == GroundKind::ThreadStack {
             // SAFETY: by this function's contract.
-            let panic =
-                unsafe { run_on_thread_stack(&self.options.label, thread, job, cx, has_slot) };
-            return self.keep(panic);
+            let (panic, has_slot) =
+                unsafe { run_on_thread_stack(&self.options.label, marks, job, cx) };
+            let ran = self.keep(panic);
+            return Left { ran, has_slot };
         }
+        let stack = acquire(&self.options);
         // SAFETY: by this function's contract.
-        let mut call =
-            unsafe { Suspendable::new(&self.options.label, acquire(&self.options), job) };
-        match call.start(thread, cx) {
-            Poll::Ready(panic) => {
-                *has_slot &= call.has_slot();
-                self.keep(panic)
-            }
+        let mut call = unsafe { Suspendable::new(&self.options.label, stack, job) };
+        let started = with_thread(|thread| call.start(thread, cx));
+        let has_slot = call.has_slot();
+        let ran = match started {
+            Poll::Ready(panic) => self.keep(panic),
             Poll::Pending => {
-                self.stage = Stage::Suspended(call);
+                *self.stage = Stage::Suspended(call);
                 Ran::Suspended
             }
+        };
+        Left { ran, has_slot }
+    }
+}
+
+impl Drop for Core {
+    #[inline]
+    fn drop(&mut self) {
+        #[cold]
+        fn drop_stage(stage: &mut ManuallyDrop<Stage>) {
+            // SAFETY: called once, by the drop of what the stage is part of, and nobody uses it afterwards.
+            unsafe { ManuallyDrop::drop(stage) };
+        }
+        if !matches!(*self.stage, Stage::Unstarted | Stage::Finished) {
+            drop_stage(&mut self.stage);
         }
     }
 }
 
+/// The panic to raise, and whether the slot is still there.
+///
 /// # Safety
 ///
 /// By the contract of [`Job`] `job` may be run, once.
 unsafe fn run_on_thread_stack(
     label: &Label,
-    thread: Option<&ThreadSlot>,
+    marks: Option<Marks<'_>>,
     job: Job,
     cx: &mut task::Context<'_>,
-    has_slot: &mut bool,
-) -> Option<Payload> {
+) -> (Option<Payload>, bool) {
     // SAFETY: the label outlives this frame.
     let context = unsafe { Context::new(label, Ground::ThreadStack(cx.waker().into())) };
-    let marks = thread.and_then(ThreadSlot::marks);
     marks.inspect(|marks| marks.enter_c());
     let own = {
         // SAFETY: the context stays in this frame, and the guard drops below.
@@ -358,11 +424,20 @@ unsafe fn run_on_thread_stack(
         // SAFETY: by this function's contract.
         caught(|| unsafe { (job.run)(job.argument) }).err()
     };
-    *has_slot &= marks.is_none_or(Marks::enter_rust);
-    context.settle_panic(own)
+    let has_slot = marks.is_none_or(Marks::enter_rust);
+    (context.settle_panic(own), has_slot)
 }
 
-/// Goes to the C stack, to start `job` or else to go on with the one that is suspended, and comes back. `has_slot` becomes false if the frame's slot was lost meanwhile.
+/// How control came back from the C stack.
+#[must_use]
+#[derive(Clone, Copy)]
+pub(super) struct Back {
+    pub(super) switch: Switch,
+    /// `false` if the frame's slot was lost meanwhile.
+    pub(super) has_slot: bool,
+}
+
+/// Goes to the C stack, to start `job` or else to go on with the one that is suspended, and comes back.
 ///
 /// # Safety
 ///
@@ -373,8 +448,7 @@ pub(super) unsafe fn switch(
     stack: &mut Stack,
     job: Option<Job>,
     marks: Option<Marks<'_>>,
-    has_slot: &mut bool,
-) -> Switch {
+) -> Back {
     marks.inspect(|marks| marks.enter_c());
     let switch = {
         // SAFETY: by this function's contract; the guard drops below.
@@ -386,10 +460,10 @@ pub(super) unsafe fn switch(
             None => unsafe { stack.resume() },
         }
     };
-    if let Some(marks) = marks {
-        *has_slot &= marks.enter_rust();
+    Back {
+        switch,
+        has_slot: marks.is_none_or(Marks::enter_rust),
     }
-    switch
 }
 
 #[inline]

@@ -7,10 +7,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::task::JoinHandle;
 
-/// Calls that a scope makes in one poll before it yields. As many as tokio's own budget has operations: inside a frame
-/// that budget is off.
-const CALLS_A_POLL: u32 = 128;
-
 /// Runs a future whose calls share the cost of ceding.
 ///
 /// A [`call`](crate::call()) by itself cedes and re-acquires the slot around its C, which costs 300 to 500 ns. In a scope
@@ -29,7 +25,8 @@ const CALLS_A_POLL: u32 = 128;
 /// - A thread that comes back from C late, having lost its slot to the one that runs the scope, may take the core from under
 ///   the scope's frame. Both then poll until the scope's poll ends: for that long one task more than there are workers is
 ///   polled. Outside scopes this does not happen.
-/// - tokio's cooperative budget is off. The scope yields after 128 calls in one poll instead.
+/// - tokio's cooperative budget is off. The scope yields after some 128 calls in one poll instead, or as many as 2064 if they
+///   take next to no time (128 of them less than 20 µs).
 ///
 /// On a thread that has no slot to cede, a scope only polls its future.
 ///
@@ -101,7 +98,7 @@ fn poll_in_frame<F: Future>(
     opens_frame: &mut bool,
     cx: &mut Context<'_>,
 ) -> Poll<F::Output> {
-    thread.begin_scope_poll(CALLS_A_POLL);
+    thread.begin_scope_poll();
     if !*opens_frame {
         let _offer = thread.enter_frame(Frame::ScopeOffers);
         let polled = future.as_mut().poll(cx);
@@ -113,7 +110,7 @@ fn poll_in_frame<F: Future>(
     let losses = thread.losses();
     thread.cede(Frame::Scope, false, &mut || {
         polled = future.as_mut().poll(cx);
-        *opens_frame = thread.frame() != Frame::Scope || thread.calls_left() < CALLS_A_POLL;
+        *opens_frame = thread.frame() != Frame::Scope || thread.has_made_calls();
     });
     match polled {
         Poll::Ready(value) if thread.losses() != losses => {

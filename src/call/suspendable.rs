@@ -113,15 +113,14 @@ impl Suspendable {
 
     fn switch(&mut self, first: Option<Job>, thread: Option<&ThreadSlot>) -> Switch {
         let stack = self.stack.as_mut().expect("there until C has returned");
+        let marks = thread.and_then(ThreadSlot::marks);
         self.exceptions.exchange();
         // SAFETY: the stack is idle exactly if `first` is given, and else was suspended on this thread, its home. The box
         // keeps the context where it is; the job's part is the contract of `new`.
-        let switch = unsafe {
-            let marks = thread.and_then(ThreadSlot::marks);
-            switch(&self.context, stack, first, marks, &mut self.has_slot)
-        };
+        let back = unsafe { switch(&self.context, stack, first, marks) };
         self.exceptions.exchange();
-        switch
+        self.has_slot &= back.has_slot;
+        back.switch
     }
 
     fn is_at_home(&self) -> bool {

@@ -1,5 +1,6 @@
 //! What a thread knows of its own slot: its record, its job, and the frame that is open on it.
 
+use super::allowance::Allowance;
 use super::core::{self, Attempt, Way, has_core};
 use super::handshake::{Handshake, Verdict};
 use super::life::{Life, Outlook};
@@ -63,8 +64,8 @@ struct KnownJob {
 pub(crate) struct ThreadSlot {
     record: Arc<Record>,
     frame: Cell<Frame>,
-    /// Calls that the scope's frame has room for.
-    calls_left: Cell<u32>,
+    /// The calls that the scope may make in this poll.
+    allowance: Allowance,
     /// Counts the polls of scopes on this thread; zero before the first.
     scope_poll: Cell<u32>,
     known: RefCell<KnownJob>,
@@ -76,7 +77,7 @@ thread_local! {
     static THREAD: ThreadSlot = ThreadSlot {
         record: record::register(),
         frame: const { Cell::new(Frame::None) },
-        calls_left: const { Cell::new(0) },
+        allowance: const { Allowance::NONE },
         scope_poll: const { Cell::new(0) },
         known: RefCell::default(),
         losses: const { Cell::new(0) },
@@ -138,9 +139,9 @@ impl ThreadSlot {
         self.frame.set(Frame::ScopeAsked);
     }
 
-    /// A scope is about to be polled, whose frame has room for so many calls.
-    pub(crate) fn begin_scope_poll(&self, calls: u32) {
-        self.calls_left.set(calls);
+    /// A scope is about to be polled.
+    pub(crate) fn begin_scope_poll(&self) {
+        self.allowance.renew();
         self.scope_poll
             .set(self.scope_poll.get().wrapping_add(1).max(1));
     }
@@ -150,18 +151,16 @@ impl ThreadSlot {
         self.scope_poll.get()
     }
 
-    /// How many calls the scope's frame has room for.
-    pub(crate) fn calls_left(&self) -> u32 {
-        self.calls_left.get()
+    /// Whether a call was made in the frame that this poll of a scope has opened.
+    pub(crate) fn has_made_calls(&self) -> bool {
+        !self.allowance.is_whole()
     }
 
-    /// Takes one of the calls that the scope's frame has room for. `false` if there is none left, or if the frame has lost
+    /// Takes one of the calls that the scope may make in this poll. `false` if there is none left, or if the frame has lost
     /// its slot.
     #[inline]
     pub(crate) fn take_call(&self) -> bool {
-        let left = self.calls_left.get();
-        self.calls_left.set(left.saturating_sub(1));
-        left > 0 && !self.record.handshake.is_lost()
+        self.allowance.take() && !self.record.handshake.is_lost()
     }
 
     /// The marks of the frame that is open on this thread, for code that is in Rust and goes to C.
