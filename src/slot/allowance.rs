@@ -30,11 +30,14 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    pub(super) const NONE: Self = Self {
-        calls: Cell::new(0),
-        rounds: Cell::new(0),
-        since: Cell::new(None),
-    };
+    /// Nothing.
+    pub(super) const fn none() -> Self {
+        Self {
+            calls: Cell::new(0),
+            rounds: Cell::new(0),
+            since: Cell::new(None),
+        }
+    }
 
     /// For a new poll.
     pub(super) fn renew(&self) {
@@ -86,7 +89,7 @@ mod tests {
 
     /// Calls until there are none left, each taking so long.
     fn granted(a_call: Duration) -> u32 {
-        let allowance = Allowance::NONE;
+        let allowance = Allowance::none();
         assert!(!allowance.take());
         allowance.renew();
         assert!(allowance.is_whole());

@@ -77,7 +77,7 @@ thread_local! {
     static THREAD: ThreadSlot = ThreadSlot {
         record: record::register(),
         frame: const { Cell::new(Frame::None) },
-        allowance: const { Allowance::NONE },
+        allowance: const { Allowance::none() },
         scope_poll: const { Cell::new(0) },
         known: RefCell::default(),
         losses: const { Cell::new(0) },
