@@ -170,7 +170,7 @@ impl Core {
     ) -> Progress {
         let in_scope = thread.frame() == Frame::Scope;
         if in_scope && !thread.take_call() && self.put_off_by != thread.scope_poll() {
-            return self.put_off(thread, cx);
+            return self.yield_by_scope(thread, cx);
         }
         let _call = thread.enter_frame(Frame::Call);
         if self.options.mode == Mode::Long {
@@ -252,6 +252,17 @@ impl Core {
         // SAFETY: by this function's contract.
         let left = unsafe { self.run(None, job, cx) };
         self.settle(left.ran, true, cx)
+    }
+
+    /// Because its scope has made its calls for this poll, or has lost its slot.
+    #[cold]
+    fn yield_by_scope(&mut self, thread: &ThreadSlot, cx: &mut task::Context<'_>) -> Progress {
+        if !is_task_waker(cx.waker()) {
+            return self.put_off(thread, cx);
+        }
+        self.put_off_by = thread.scope_poll();
+        thread.yield_after_frame();
+        Progress::Pending
     }
 
     /// By its scope (rule 3).

@@ -3,7 +3,7 @@
 use crate::slot::{Frame, ThreadSlot, with_thread};
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use tokio::task::JoinHandle;
 
@@ -112,6 +112,10 @@ fn poll_in_frame<F: Future>(
         polled = future.as_mut().poll(cx);
         *opens_frame = thread.frame() != Frame::Scope || thread.has_made_calls();
     });
+    if thread.take_yield() && polled.is_pending() {
+        // Wakes the task after timers and I/O have had their turn.
+        let _pending = pin!(tokio::task::yield_now()).poll(cx);
+    }
     match polled {
         Poll::Ready(value) if thread.losses() != losses => {
             *output = Some(value);

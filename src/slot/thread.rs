@@ -66,6 +66,8 @@ pub(crate) struct ThreadSlot {
     frame: Cell<Frame>,
     /// The calls that the scope may make in this poll.
     allowance: Allowance,
+    /// Whether the scope that is being polled is to yield.
+    yields: Cell<bool>,
     /// Counts the polls of scopes on this thread; zero before the first.
     scope_poll: Cell<u32>,
     known: RefCell<KnownJob>,
@@ -78,6 +80,7 @@ thread_local! {
         record: record::register(),
         frame: const { Cell::new(Frame::None) },
         allowance: const { Allowance::none() },
+        yields: const { Cell::new(false) },
         scope_poll: const { Cell::new(0) },
         known: RefCell::default(),
         losses: const { Cell::new(0) },
@@ -137,6 +140,17 @@ impl ThreadSlot {
     /// A call asks the scope that polls it for a frame.
     pub(crate) fn ask_for_frame(&self) {
         self.frame.set(Frame::ScopeAsked);
+    }
+
+    /// The scope that is being polled is to yield when its frame has ended: not before, for without its core tokio would put the
+    /// task back into the queue at once, ahead of timers and I/O.
+    pub(crate) fn yield_after_frame(&self) {
+        self.yields.set(true);
+    }
+
+    /// Whether the scope is to yield.
+    pub(crate) fn take_yield(&self) -> bool {
+        self.yields.take()
     }
 
     /// A scope is about to be polled.
