@@ -176,9 +176,18 @@ where
     /// Several suspended calls share one thread, so they share what C and Rust keep for each thread. errno and C++'s exception
     /// state are kept apart. Everything else that a library keeps per thread is not: error queues (OpenSSL,
     /// libgit2), recursive mutexes (SQLite in serialized mode deadlocks; `SQLITE_CONFIG_MULTITHREAD` is fine), current
-    /// contexts (EGL, CPython, Tcl). Keep them apart with [`Config::on_switch`](crate::Config::on_switch). On Rust's
-    /// side, do not suspend from within a scope that sets a thread-local for its duration (`scoped_tls`,
-    /// `LocalKey::sync_scope`, a nested executor, an entered span): it would be seen by whatever runs meanwhile.
+    /// contexts (EGL, CPython, Tcl). Keep them apart with [`Config::on_switch`](crate::Config::on_switch).
+    ///
+    /// # Soundness
+    ///
+    /// Suspended stacks do not nest, and some safe code takes for granted that a thread's frames do: code that puts a pointer
+    /// to its own frame into a thread-local and restores the former one when it returns (the `scoped-tls` crate; an executor
+    /// that is run under C). Suspended within such code by two calls that then end in another order, the thread-local
+    /// points to a frame that is gone, and to use it is **undefined behaviour**. The same is true of everything that is
+    /// built on stackful coroutines, and no type can express it. So do not await a callback of a suspendable call from within
+    /// a closure that was lent something by a thread-local (`ScopedKey::set`, `LocalKey::with`, `LocalKey::sync_scope`), an
+    /// entered span or handle, or an executor of its own. Rust code that C calls directly has nothing of the kind above it
+    /// unless `f` has put it there.
     pub fn suspendable(mut self) -> Self
     where
         F: 'static,

@@ -72,7 +72,8 @@ impl Config {
     ///
     /// Each call that blocks for longer than the monitor's patience holds a thread, whatever the number of workers. At
     /// the limit a further call keeps its worker's slot, as if it were [`brief`](crate::Call::brief), and a warning is
-    /// logged. The check is not atomic: a few threads more may come to be.
+    /// logged; a callback that has to wait then gives the slot to one of the runtime's own blocking threads. The check is not
+    /// atomic: a few threads more may come to be.
     pub fn max_standby_threads(mut self, threads: usize) -> Self {
         self.max_standby_threads = threads;
         self

@@ -57,9 +57,15 @@
 //! | the `block_on` thread of a multi-thread runtime, a blocking thread, a thread outside of any runtime | has no slot; C runs in place, callbacks park |
 //! | drives a current-thread runtime, or a task of a `LocalSet` | has no other worker to go on: C runs in place (said once, as a `WARN` event). A callback of a plain call that is not ready is refused with [`Refused::WouldStarve`], for to park would stop the very thread that could wake it; `suspendable` is the way |
 //!
-//! The future that is passed to `LocalSet::run_until` on a multi-thread runtime's `block_on` thread is not told from that
-//! thread's other futures: its callbacks park. A current-thread runtime's handle that is entered on a worker hides the
-//! worker: nothing is ceded while it is.
+//! tokio does not tell a thread what it does for a living; the crate finds out as well as it can. Known gaps, all of them
+//! unusual:
+//!
+//! - A `LocalSet` on a multi-thread runtime's `block_on` thread: its tasks are recognised by their waker. The future that is
+//!   passed to `run_until`, and a plain call inside a combinator with wakers of its own (`FuturesUnordered`), are not: there
+//!   callbacks park, and must not wait for another task of the set.
+//! - A current-thread runtime's handle that is entered on a worker hides the worker: nothing is ceded while it is.
+//! - A worker that makes its first call with another multi-thread runtime's handle entered is taken for one of that
+//!   runtime's, whose end it then waits for.
 //!
 //! # What is not promised
 //!
@@ -68,8 +74,9 @@
 //! - **Cancellation.** C cannot be interrupted by dropping a future: see [`call`].
 //! - **Siblings.** While C runs, or a callback parks, nothing else of the same *task* is polled.
 //! - **Threads.** Each call that blocks for long holds a thread, up to [`Config::max_standby_threads`].
-//! - **tokio's metrics.** The crate keeps one idle task in every runtime that has made a call, and one blocking thread of it
-//!   while standby threads serve it. Both go when the runtime goes.
+//! - **tokio's metrics.** The crate keeps one idle task in every multi-thread runtime that has made a call, so
+//!   `num_alive_tasks` does not fall to zero while it runs; and one blocking thread of it while standby threads serve it. Both
+//!   go when the runtime goes.
 //! - **`fork`** in a process that has made calls leaves the child without the monitor: `exec` at once.
 //! - **Platforms.** Linux on x86_64 is tested. Other Unix systems are meant to work, without being tested; Windows is not
 //!   supported.
