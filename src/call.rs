@@ -33,7 +33,7 @@ use std::task::{Context, Poll};
 /// # Thread and blocking
 ///
 /// `f` runs within the poll, on the polling thread, on a C stack of its own, and may borrow. On a worker of a multi-thread
-/// runtime the worker's slot is ceded: if C takes longer than the monitor's patience (about 150 µs when the process
+/// runtime the worker's slot is ceded: if C takes longer than the monitor's patience (about 75 µs when the process
 /// was quiet, up to 2 ms amid short calls, see the crate's benches), another thread takes the slot and the other tasks go on.
 /// Futures of the *same* task do not: siblings in a `join!` wait until C has returned. On a current-thread runtime or in a
 /// `LocalSet` there is no other worker, and everything on that thread waits (logged once).

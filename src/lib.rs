@@ -69,7 +69,7 @@
 //!
 //! # What is not promised
 //!
-//! - **Time.** A slot is retaken some 150 µs after C was entered if the process was quiet, up to about 2 ms later amid short
+//! - **Time.** A slot is retaken some 75 µs after C was entered if the process was quiet, up to about 2 ms later amid short
 //!   calls; under CPU load the monitor waits for a processor like any thread.
 //! - **Cancellation.** C cannot be interrupted by dropping a future: see [`call`].
 //! - **Siblings.** While C runs, or a callback parks, nothing else of the same *task* is polled.

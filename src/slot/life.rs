@@ -234,7 +234,7 @@ impl Drop for Hold {
 ///
 /// Retaking a slot takes the monitor two scans. A worker whose calls were retaken one after the other loses that
 /// time at every call, so it gives its slot away up front until a call proves short. A wrong guess costs either one
-/// wake-up (about 5 µs) or one retake (about 150 µs), never an answer.
+/// wake-up (about 5 µs) or one retake (about 75 µs), never an answer.
 #[derive(Default)]
 pub(super) struct Outlook(AtomicU32);
 
