@@ -60,6 +60,41 @@ fn others_run_between_many_calls() {
 }
 
 #[test]
+fn the_calls_of_a_join_share_what_a_poll_allows() {
+    let _watchdog = Watchdog::new("a join's calls");
+    let most = on_worker(
+        1,
+        cede::scope(async {
+            let mut calls: Vec<_> = (0..10_000)
+                .map(|n| Some(Box::pin(cede::call(move || plain::empty(n)))))
+                .collect();
+            let mut most = 0;
+            poll_fn(|cx| {
+                let before = calls.iter().flatten().count();
+                for call in &mut calls {
+                    if call
+                        .as_mut()
+                        .is_some_and(|call| call.as_mut().poll(cx).is_ready())
+                    {
+                        *call = None;
+                    }
+                }
+                let left = calls.iter().flatten().count();
+                most = most.max(before - left);
+                if left == 0 {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            })
+            .await;
+            most
+        }),
+    );
+    assert!(most <= 2064, "{most} calls in one poll");
+}
+
+#[test]
 fn all_calls_of_a_join_are_made() {
     let _watchdog = Watchdog::new("join in a scope");
     let answers = on_worker(

@@ -98,14 +98,16 @@ fn poll_in_frame<F: Future>(
     opens_frame: &mut bool,
     cx: &mut Context<'_>,
 ) -> Poll<F::Output> {
-    thread.begin_scope_poll();
     if !*opens_frame {
+        thread.begin_scope_poll();
         let _offer = thread.enter_frame(Frame::ScopeOffers);
         let polled = future.as_mut().poll(cx);
         if polled.is_ready() || thread.frame() != Frame::ScopeAsked {
             return polled;
         }
     }
+    // A poll of its own: a call that was put off to ask for the frame has not had its turn by that.
+    thread.begin_scope_poll();
     let mut polled = Poll::Pending;
     let losses = thread.losses();
     thread.cede(Frame::Scope, false, &mut || {
