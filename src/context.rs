@@ -176,16 +176,7 @@ impl Context {
     }
 
     /// The panic that the call is to raise now that C is through: the first of its callbacks', or else `own`.
-    #[inline]
     pub(crate) fn settle_panic(&self, own: Option<Payload>) -> Option<Payload> {
-        if own.is_none() && self.refusal.get().is_none() {
-            return None;
-        }
-        self.choose_panic(own)
-    }
-
-    #[cold]
-    fn choose_panic(&self, own: Option<Payload>) -> Option<Payload> {
         match (self.panic.take(), own) {
             (Some(first), Some(own)) => {
                 panic::discard(own);

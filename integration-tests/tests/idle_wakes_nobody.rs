@@ -9,6 +9,7 @@ use cede_integration_tests::workers;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
+use tokio::runtime::Runtime;
 
 fn switches() -> Vec<(u32, Option<u64>)> {
     threads_named("cede-")
@@ -22,13 +23,7 @@ fn no_thread_of_ours_runs_while_nothing_is_called() {
     let _watchdog = Watchdog::new("idle");
     let runtime = workers(2);
     // Threads to watch: the monitor, and standbys that have been used.
-    let (gate, crowd) = (Arc::new(Gate::new()), Arc::new(Crowd::new()));
-    for _ in 0..4 {
-        let (gate, crowd) = (gate.clone(), crowd.clone());
-        runtime.spawn(async move { cede::call(|| crowd.wait_at(&gate)).await });
-    }
-    assert!(crowd.await_inside(4, PATIENCE));
-    gate.open();
+    let crowd = four_calls_on_two_workers(&runtime);
     assert!(eventually(|| crowd.inside() == 0));
     runtime.block_on(runtime.spawn(cede::call(|| ()))).unwrap();
 
@@ -47,6 +42,11 @@ fn no_thread_of_ours_runs_while_nothing_is_called() {
     });
 
     // Not because it is gone: what follows is retaken.
+    four_calls_on_two_workers(&runtime);
+}
+
+/// Four calls that are in C at once, which takes retakes; told to return.
+fn four_calls_on_two_workers(runtime: &Runtime) -> Arc<Crowd> {
     let (gate, crowd) = (Arc::new(Gate::new()), Arc::new(Crowd::new()));
     for _ in 0..4 {
         let (gate, crowd) = (gate.clone(), crowd.clone());
@@ -54,4 +54,5 @@ fn no_thread_of_ours_runs_while_nothing_is_called() {
     }
     assert!(crowd.await_inside(4, PATIENCE));
     gate.open();
+    crowd
 }

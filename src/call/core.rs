@@ -258,6 +258,7 @@ impl Core {
     #[cold]
     fn yield_by_scope(&mut self, thread: &ThreadSlot, cx: &mut task::Context<'_>) -> Progress {
         if !is_task_waker(cx.waker()) {
+            // An executor within the scope waits for this waker alone.
             return self.put_off(thread, cx);
         }
         self.put_off_by = thread.scope_poll();
