@@ -2,7 +2,9 @@
 
 mod core;
 mod options;
+mod run;
 mod scope;
+mod start;
 mod suspendable;
 
 pub use scope::{Scope, scope, spawn};
@@ -10,7 +12,9 @@ pub use scope::{Scope, scope, spawn};
 use self::core::{Core, Progress};
 use crate::context::Label;
 use crate::errno::{CReturn, Errno};
-use crate::stack::{Job, MAX_SIZE};
+use crate::here;
+use crate::panic::caught;
+use crate::stack::{Job, MAX_SIZE, Outcome};
 use options::{GroundKind, Mode, Options};
 use std::fmt;
 use std::future::Future;
@@ -92,7 +96,8 @@ pub struct Call<F, R> {
 /// The closure until it is run, its outcome until it is delivered.
 enum Work<F, R> {
     Due(F),
-    Running,
+    /// The closure is gone, and there is no outcome, or none any more.
+    Spent,
     Done(R),
 }
 
@@ -259,13 +264,19 @@ impl<F, R> Work<F, R>
 where
     F: FnOnce() -> R,
 {
-    /// What the closure has returned.
+    /// What the closure has returned. Called once.
     #[inline]
     fn take(&mut self) -> R {
-        match std::mem::replace(self, Self::Running) {
-            Self::Done(returned) => returned,
-            _ => unreachable!("C has returned, once"),
+        let Self::Done(returned) = &*self else {
+            unreachable!("C has returned, once");
+        };
+        // SAFETY: moved out, and not dropped in its place: overwritten below, unless there is nothing to drop.
+        let taken = unsafe { std::ptr::read(returned) };
+        if std::mem::needs_drop::<Self>() {
+            // SAFETY: what is overwritten was moved out.
+            unsafe { std::ptr::write(self, Self::Spent) };
         }
+        taken
     }
 
     /// What runs on the C stack.
@@ -273,17 +284,31 @@ where
     /// # Safety
     ///
     /// `this` points to a `Work<F, R>` that is due, that stays where it is, and that nobody else touches until this has
-    /// returned or unwound.
-    unsafe fn run(this: *mut ()) {
+    /// returned.
+    unsafe extern "C" fn run(this: *mut ()) -> Outcome {
         let this: *mut Self = this.cast();
-        // SAFETY: by this function's contract. No reference is held while `f` runs.
-        let due = unsafe { this.replace(Self::Running) };
-        let Self::Due(f) = due else {
-            unreachable!("run once");
-        };
-        let returned = f();
-        // SAFETY: by this function's contract; what is overwritten is `Running`, which has nothing to drop.
-        unsafe { this.write(Self::Done(returned)) };
+        let outcome = caught(|| {
+            // SAFETY: by this function's contract. No reference is held while `f` runs.
+            let Self::Due(f) = (unsafe { &*this }) else {
+                unreachable!("run once");
+            };
+            // The closure alone, not all of `Work`: that was written in parts a moment ago, and to read it as a whole would wait
+            // until the last of them has left the processor's store buffer.
+            // SAFETY: moved out, once: what is left behind is overwritten, not dropped, as soon as the closure is through, and
+            // nobody looks at it before.
+            let f = unsafe { std::ptr::read(f) };
+            let returned = f();
+            // SAFETY: by this function's contract.
+            unsafe { this.write(Self::Done(returned)) };
+        });
+        match outcome {
+            Ok(()) => Outcome::RETURNED,
+            Err(payload) => {
+                // SAFETY: as above.
+                unsafe { this.write(Self::Spent) };
+                Outcome::panicked(payload)
+            }
+        }
     }
 }
 
@@ -303,7 +328,7 @@ where
         };
         // SAFETY: the job is made from the same pinned place at every poll; `work` is due until it runs, is touched by
         // nobody but the job until C has returned, and is dropped after `core`.
-        let progress = unsafe { this.core.poll(job, cx) };
+        let progress = here::with(|here| unsafe { this.core.poll(here, job, cx) });
         // One comparison for what nearly every call comes to.
         if progress == Progress::Returned {
             return Poll::Ready(this.work.take());

@@ -4,14 +4,14 @@
 //!   the task's stack                         the C stack
 //!   Call::poll ── start ───────────────────▶ C ─▶ trampoline ─▶ callback(future)
 //!                                                                 │  future pinned in this frame
-//!       polls the future  ◀── on_task_stack(Asked) ──────────────┘
+//!       polls the future  ◀── Below::call(Asked) ────────────────┘
 //!       in the task's own context
 //!       answer ── return ───────────────────▶ callback returns the output
 //! ```
 //!
 //! The task side is *called*, on the task's stack. Only a call that may be set aside is left by a switch instead
-//! (`suspend_for`) and resumed by one: a switch from the depth of C's frames makes the processor mispredict two returns,
-//! some 15 ns (measured).
+//! and resumed by one: a switch from the depth of C's frames makes the processor mispredict two returns, some 15 ns
+//! (measured).
 //!
 //! # Rules
 //!
@@ -20,22 +20,22 @@
 //! 2. No panic crosses C: the future is polled and dropped under `catch_unwind`, on whichever side that happens.
 //! 3. errno is what it was before the callback when C goes on.
 
-mod asked;
 mod drive;
 mod parker;
 
-pub(crate) use asked::Asked;
-pub(crate) use drive::{Driven, drive, drive_or_suspend, poll_once};
+pub(crate) use drive::{Driven, drive_or_suspend, poll_once};
 
-use crate::context::{self, Context, Ground};
+use crate::asked::{Answer, Asked, Cell, Polled};
+use crate::context::{self, Context, Ground, SteppedOut};
 use crate::errno;
 use crate::error::Refused;
+use crate::here::{self, Here};
 use crate::observe;
 use crate::panic::never_unwinds;
-use crate::slot::{Marks, ThreadSlot, with_thread};
-use asked::Cell;
+use crate::slot::{FrameGuard, Marks, ThreadSlot, known_thread};
+use crate::stack::Below;
+use drive::{drive, panicked, wait};
 use std::future::Future;
-use std::ptr::NonNull;
 use std::task::{self, Waker};
 
 /// Runs a future on the task that called C. To be called by Rust code under C: a trampoline, or the closure of a safe
@@ -111,17 +111,15 @@ fn run<Fut: Future>(future: Fut) -> Result<Fut::Output, Refused> {
     let mut cell = Cell::Running(future);
     // SAFETY: the cell stays in this frame, untouched, until `ask` has returned; then nobody uses `asked` any more.
     let asked = unsafe { Asked::new(&mut cell) };
-    match context::with_current(|context| ask(context, asked)) {
-        Ok(()) => Ok(cell
-            .into_output()
-            .expect("an answered future has an output")),
+    match here::with(|here| ask(here, asked)) {
+        Ok(()) => Ok(cell.into_output()),
         Err(why) => Err(refuse(&mut cell, why)),
     }
 }
 
-#[inline]
-fn ask(context: Option<&Context>, asked: Asked) -> Result<(), Refused> {
-    let context = context.ok_or(Refused::NoCall)?;
+#[inline(always)]
+fn ask(here: &Here, asked: Asked) -> Answer {
+    let context = context::current(here).ok_or(Refused::NoCall)?;
     if let Some(why) = context.refusal() {
         return Err(why);
     }
@@ -129,43 +127,104 @@ fn ask(context: Option<&Context>, asked: Asked) -> Result<(), Refused> {
         return Err(Refused::Panicking);
     }
     match context.ground() {
-        Ground::CStack(suspender, task_waker) => {
-            // SAFETY: the waker outlives the poll that C runs in, and C has not returned.
-            let drive = || unsafe { drive_under_c(context, &asked, task_waker) };
-            // SAFETY: the context was found by the stack we are on. While `drive` runs it is not found, nor is its suspender.
-            unsafe { suspender.on_task_stack(drive) }
+        Ground::CStack(below) => ask_below(here, context, below, &asked),
+        ground => ask_otherwise(here, context, ground, asked),
+    }
+}
+
+/// Has the future polled on the stack below C's.
+///
+/// The poll is called from here, and what surrounds it is done here: calls that nest are many frames deep, and a processor
+/// remembers some thirty return addresses.
+#[inline(always)]
+fn ask_below(here: &Here, context: &Context, below: Below, asked: &Asked) -> Answer {
+    let thread = known_thread(here);
+    let _outside = Outside::enter(here, context, thread);
+    if thread.is_some_and(ThreadSlot::is_in_frame) {
+        let cx = &mut task::Context::from_waker(context.task_waker());
+        // SAFETY: the context was found by the stack we are on; the cell is there by the contract of `Asked::new`.
+        match asked.poll_by(cx, |job| unsafe { below.run(job) }) {
+            Polled::Ready => Ok(()),
+            Polled::Panicked(payload) => Err(panicked(context, payload)),
+            Polled::Pending => drive_below(context, below, asked, thread, wait),
         }
-        // SAFETY: as above.
-        Ground::ThreadStack(task_waker) => unsafe { drive_under_c(context, &asked, task_waker) },
+    } else {
+        drive_below(context, below, asked, thread, drive)
+    }
+}
+
+/// The rest of a callback, on the stack below C's.
+#[cold]
+#[inline(never)]
+fn drive_below(
+    context: &Context,
+    below: Below,
+    asked: &Asked,
+    thread: Option<&ThreadSlot>,
+    drive: Drive,
+) -> Answer {
+    let drive = || drive_under_c(context, asked, thread, drive);
+    // SAFETY: the context was found by the stack we are on. `drive_under_c` does not unwind.
+    unsafe { below.call(drive) }
+}
+
+#[cold]
+#[inline(never)]
+fn ask_otherwise(here: &Here, context: &Context, ground: Ground, asked: Asked) -> Answer {
+    let thread = known_thread(here);
+    match ground {
+        Ground::CStack(below) => ask_below(here, context, below, &asked),
+        Ground::ThreadStack => {
+            let _outside = Outside::enter(here, context, thread);
+            drive_under_c(context, &asked, thread, drive)
+        }
         // SAFETY: the context was found by the stack we are on; the cell stays in `run`'s frame.
-        Ground::Suspendable(suspender) => unsafe { context.suspend_for(asked, suspender) },
+        Ground::Suspendable(suspender) => unsafe { suspender.suspend(asked) },
     }
 }
 
 /// The task side, called by the C side.
-///
-/// # Safety
-///
-/// The waker is there until this returns.
-#[inline]
-unsafe fn drive_under_c(
+fn drive_under_c(
     context: &Context,
     asked: &Asked,
-    task_waker: NonNull<Waker>,
-) -> Result<(), Refused> {
-    // SAFETY: by this function's contract.
-    let cx = &mut task::Context::from_waker(unsafe { task_waker.as_ref() });
-    with_thread(|thread| {
-        let _outside = context.step_out();
-        let marks = thread.and_then(ThreadSlot::marks_in_c);
-        let _ = marks.map(Marks::enter_rust);
-        // To unwind from here would skip C's frames, and end what C borrows while C is in the midst of it.
-        let answer = never_unwinds("a callback was unwound", || {
-            drive(context, asked, thread, cx)
-        });
-        marks.inspect(|marks| marks.enter_c());
-        answer
+    thread: Option<&ThreadSlot>,
+    drive: Drive,
+) -> Answer {
+    // To unwind from here would skip C's frames, and end what C borrows while C is in the midst of it.
+    never_unwinds("a callback was unwound", || {
+        drive(context, asked, thread, context.task_waker())
     })
+}
+
+type Drive = fn(&Context, &Asked, Option<&ThreadSlot>, &Waker) -> Answer;
+
+/// The time in which a future is polled for C: the thread is outside of the call, and in Rust. Ends on drop.
+#[must_use]
+struct Outside<'a> {
+    _context: SteppedOut<'a>,
+    _frame: Option<FrameGuard<'a>>,
+    marks: Option<Marks<'a>>,
+}
+
+impl<'a> Outside<'a> {
+    #[inline(always)]
+    fn enter(here: &'a Here, context: &Context, thread: Option<&'a ThreadSlot>) -> Self {
+        let marks = thread.and_then(ThreadSlot::marks_in_c);
+        // Lost or not: the callback runs on this thread, and only the end of the call takes a slot again.
+        let _ = marks.map(Marks::enter_rust);
+        Self {
+            _context: context.step_out(here),
+            _frame: thread.map(|thread| thread.enter_frame(thread.frame().under_callback())),
+            marks,
+        }
+    }
+}
+
+impl Drop for Outside<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.marks.inspect(|marks| marks.enter_c());
+    }
 }
 
 #[cold]

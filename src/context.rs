@@ -8,23 +8,20 @@
 //! # Rules
 //!
 //! 1. The context outlives every moment at which the thread-local points to it.
-//! 2. The C side calls the driver on the spot, or writes `asked` and then suspends; the task side takes `asked`, writes
-//!    `answer`, and resumes. Neither touches the context while the other runs.
+//! 2. The C side calls the task side on the spot, or suspends with what it asks and is resumed with the answer. Neither
+//!    touches the context while the other runs.
 //! 3. The first panic is kept; it and a cancellation refuse every later callback before it reaches the task side.
 
-use crate::callback::Asked;
+use crate::asked::{Answer, Asked};
 use crate::error::Refused;
+use crate::here::{self, Here};
 use crate::panic::{self, Payload};
-use crate::stack::Suspender;
-use std::cell::Cell;
+use crate::stack::{Below, Outcome, Suspender};
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::panic::Location;
 use std::ptr::{NonNull, null};
 use std::task::Waker;
-
-thread_local! {
-    static CURRENT: Cell<*const Context> = const { Cell::new(null()) };
-}
 
 /// What a call is known by.
 #[derive(Clone, Copy, Debug)]
@@ -45,12 +42,12 @@ impl fmt::Display for Label {
 /// Where C runs, and so how a callback reaches the task side.
 #[derive(Clone, Copy)]
 pub(crate) enum Ground {
-    /// On a C stack, which the task's has called: the future is polled there. With the waker of the poll that C runs in.
-    CStack(Suspender, NonNull<Waker>),
+    /// On a C stack, which the task's has called: the future is polled there.
+    CStack(Below),
     /// On a C stack that may be set aside: it is left for the task's.
-    Suspendable(Suspender),
-    /// On the thread's own stack: the future is polled on top of C's frames. With the waker of the poll that C runs in.
-    ThreadStack(NonNull<Waker>),
+    Suspendable(Suspender<Answer, Asked>),
+    /// On the thread's own stack: the future is polled on top of C's frames.
+    ThreadStack,
 }
 
 /// One running call.
@@ -58,28 +55,32 @@ pub(crate) struct Context {
     /// Not a copy: it was written a moment ago, word by word, and to copy it as a whole would wait for that.
     label: NonNull<Label>,
     ground: Ground,
-    asked: Cell<Option<Asked>>,
-    answer: Cell<Result<(), Refused>>,
+    /// Of the poll that C runs in, unless C is left and resumed by another one.
+    task_waker: Option<NonNull<Waker>>,
+    /// Nothing in nearly every call, and then one word to write.
+    trouble: OnceCell<Box<Trouble>>,
+    /// What the thread-local pointed to before.
+    outer: Cell<*const ()>,
+}
+
+struct Trouble {
     /// What every callback from here on is refused with.
-    refusal: Cell<Option<Refused>>,
+    refusal: Cell<Refused>,
     /// The first panic of a callback, until the call raises it.
     panic: Cell<Option<Payload>>,
-    outer: Cell<*const Context>,
 }
 
 impl Context {
     /// # Safety
     ///
-    /// `label` stays where it is for as long as the context lives.
+    /// `label` and `task_waker` stay where they are for as long as the context lives.
     #[inline(always)]
-    pub(crate) unsafe fn new(label: &Label, ground: Ground) -> Self {
+    pub(crate) unsafe fn new(label: &Label, ground: Ground, task_waker: Option<&Waker>) -> Self {
         Self {
             label: NonNull::from(label),
             ground,
-            asked: Cell::new(None),
-            answer: Cell::new(Ok(())),
-            refusal: Cell::new(None),
-            panic: Cell::new(None),
+            task_waker: task_waker.map(NonNull::from),
+            trouble: OnceCell::new(),
             outer: Cell::new(null()),
         }
     }
@@ -95,89 +96,85 @@ impl Context {
         self.ground
     }
 
+    /// The waker of the poll that C runs in. Not to be asked for where C is left and resumed by another one.
+    #[inline]
+    pub(crate) fn task_waker(&self) -> &Waker {
+        let waker = self.task_waker.expect("of a call that is not set aside");
+        // SAFETY: by the contract of `new`.
+        unsafe { waker.as_ref() }
+    }
+
     /// Makes this the call that code under C finds, until the guard drops.
     ///
     /// # Safety
     ///
     /// The context stays where it is until the guard has dropped (rule 1), and the guard is dropped, not forgotten.
     #[inline]
-    pub(crate) unsafe fn enter(&self) -> Entered<'_> {
-        self.outer.set(CURRENT.replace(self));
-        Entered(self)
+    pub(crate) unsafe fn enter<'a>(&'a self, here: &'a Here) -> Entered<'a> {
+        self.outer
+            .set(here.call.replace(std::ptr::from_ref(self).cast()));
+        Entered {
+            here,
+            context: self,
+        }
     }
 
     /// Makes the enclosing call the one that is found, while a future is polled in the time of C's frames.
     #[inline]
-    pub(crate) fn step_out(&self) -> SteppedOut {
-        SteppedOut(CURRENT.replace(self.outer.get()))
-    }
-
-    /// C side: hands a future to the task side and goes there.
-    ///
-    /// # Safety
-    ///
-    /// The caller runs on this call's C stack, and what `asked` points to stays there until this returns.
-    #[inline]
-    pub(crate) unsafe fn suspend_for(
-        &self,
-        asked: Asked,
-        suspender: Suspender,
-    ) -> Result<(), Refused> {
-        self.asked.set(Some(asked));
-        // SAFETY: by this function's contract.
-        unsafe { suspender.suspend() };
-        self.answer.get()
-    }
-
-    /// Task side: what C has asked for.
-    #[inline]
-    pub(crate) fn take_asked(&self) -> Asked {
-        self.asked
-            .take()
-            .expect("a C stack is left only by `suspend_for`")
-    }
-
-    /// Task side: what C is told when it is resumed.
-    #[inline]
-    pub(crate) fn answer(&self, answer: Result<(), Refused>) {
-        self.answer.set(answer);
+    pub(crate) fn step_out<'a>(&self, here: &'a Here) -> SteppedOut<'a> {
+        SteppedOut {
+            here,
+            inner: here.call.replace(self.outer.get()),
+        }
     }
 
     /// Why no callback of this call may run, if so.
     #[inline]
     pub(crate) fn refusal(&self) -> Option<Refused> {
-        self.refusal.get()
+        self.trouble.get().map(|trouble| trouble.refusal.get())
     }
 
     /// Refuses every callback from here on.
     pub(crate) fn cancel(&self) {
-        self.refusal.set(Some(Refused::Cancelled));
+        self.trouble(Refused::Cancelled)
+            .refusal
+            .set(Refused::Cancelled);
     }
 
     /// Keeps the first panic of a callback for the call to raise.
     #[cold]
     pub(crate) fn keep_panic(&self, payload: Payload) {
-        self.refusal
-            .set(self.refusal.get().or(Some(Refused::Panicked)));
-        let first = match self.panic.take() {
+        let panic = &self.trouble(Refused::Panicked).panic;
+        let first = match panic.take() {
             None => payload,
             Some(first) => {
                 panic::discard(payload);
                 first
             }
         };
-        self.panic.set(Some(first));
+        panic.set(Some(first));
+    }
+
+    fn trouble(&self, refusal: Refused) -> &Trouble {
+        self.trouble.get_or_init(|| {
+            Box::new(Trouble {
+                refusal: Cell::new(refusal),
+                panic: Cell::new(None),
+            })
+        })
     }
 
     /// Whether no callback has left anything behind, so that there is nothing to settle and nothing to drop.
     #[inline]
     pub(crate) fn is_untouched(&self) -> bool {
-        self.refusal.get().is_none()
+        self.trouble.get().is_none()
     }
 
-    /// The panic that the call is to raise now that C is through: the first of its callbacks', or else `own`.
-    pub(crate) fn settle_panic(&self, own: Option<Payload>) -> Option<Payload> {
-        match (self.panic.take(), own) {
+    /// The panic that the call is to raise now that C is through: the first of its callbacks', or else its `own`.
+    #[cold]
+    pub(crate) fn settle_panic(&self, own: Outcome) -> Option<Payload> {
+        let first = self.trouble.get().and_then(|trouble| trouble.panic.take());
+        match (first, own.into_panic()) {
             (Some(first), Some(own)) => {
                 panic::discard(own);
                 Some(first)
@@ -189,33 +186,44 @@ impl Context {
 
 /// Restores the outer call on drop.
 #[must_use]
-pub(crate) struct Entered<'a>(&'a Context);
+pub(crate) struct Entered<'a> {
+    here: &'a Here,
+    context: &'a Context,
+}
 
 impl Drop for Entered<'_> {
     #[inline]
     fn drop(&mut self) {
-        CURRENT.set(self.0.outer.get());
+        self.here.call.set(self.context.outer.get());
     }
 }
 
 /// Restores the inner call on drop.
 #[must_use]
-pub(crate) struct SteppedOut(*const Context);
+pub(crate) struct SteppedOut<'a> {
+    here: &'a Here,
+    inner: *const (),
+}
 
-impl Drop for SteppedOut {
+impl Drop for SteppedOut<'_> {
     #[inline]
     fn drop(&mut self) {
-        CURRENT.set(self.0);
+        self.here.call.set(self.inner);
     }
 }
 
 /// Lends the call whose C frames are below the caller.
 #[inline]
 pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
-    let current = CURRENT.get();
+    here::with(|here| f(current(here)))
+}
+
+/// The call whose C frames are below the caller.
+#[inline(always)]
+pub(crate) fn current(here: &Here) -> Option<&Context> {
     // SAFETY: null or, by rule 1, the context of a call that cannot end before its C frames return to it; the caller is
-    // above those frames, and so is everything that `f` does.
-    f(unsafe { current.as_ref() })
+    // above those frames, and so is everybody who was lent `here`.
+    unsafe { here.call.get().cast::<Context>().as_ref() }
 }
 
 /// Writes the running call's name and place. Called by a signal handler: it only reads and passes on.

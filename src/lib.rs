@@ -107,12 +107,14 @@
 
 #![warn(clippy::multiple_unsafe_ops_per_block)]
 
+mod asked;
 mod call;
 mod callback;
 mod config;
 mod context;
 mod errno;
 mod error;
+mod here;
 mod observe;
 mod panic;
 mod slot;

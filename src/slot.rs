@@ -43,7 +43,8 @@ mod thread;
 
 use life::Life;
 pub(crate) use thread::{
-    Frame, Job, Marks, ThreadSlot, in_local_set, in_task_without_worker, is_task_waker, with_thread,
+    Frame, FrameGuard, Job, Marks, ThreadSlot, in_local_set, in_task_without_worker, is_task_waker,
+    known_thread, with_thread,
 };
 
 use crate::config::StandbyThreads;

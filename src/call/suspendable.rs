@@ -7,23 +7,25 @@
 //! 3. Dropped elsewhere, it cannot be resumed: its stack is leaked, with all that is on it, and the leak reported.
 //! 4. Whatever C and C++ keep for a thread is exchanged at every switch, for stacks that are set aside do not nest.
 
-use super::core::switch;
-use crate::callback::{self, Asked, Driven};
+use crate::asked::{Answer, Asked};
+use crate::callback::{self, Driven};
 use crate::config;
 use crate::context::{Context, Ground, Label};
 use crate::error::Refused;
+use crate::here::{self, Here};
 use crate::observe;
-use crate::panic::{Payload, discard};
-use crate::slot::ThreadSlot;
-use crate::stack::{self, Exceptions, Job, Stack, Switch};
+use crate::panic::{Payload, abort, discard};
+use crate::slot::{Marks, ThreadSlot};
+use crate::stack::{self, Exceptions, Fiber, Job, Left, Outcome, Stack};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{self, Poll};
 
 pub(super) struct Suspendable {
     context: Context,
-    /// There until C has returned.
-    stack: Option<Stack>,
-    job: Job,
+    fiber: Fiber<Answer, Asked>,
+    /// Given back when C has returned; until then it is C's.
+    stack: ManuallyDrop<Stack>,
     exceptions: Exceptions,
     home: Option<ThreadToken>,
     has_slot: bool,
@@ -39,14 +41,17 @@ unsafe impl Send for Suspendable {}
 impl Suspendable {
     /// # Safety
     ///
-    /// `stack` is idle. `label` stays where it is until the result is dropped. What `job` refers to stays where it is until this is dropped, and the result is dropped, unless
-    /// what it refers to is leaked with it.
+    /// `stack` is idle. `label` and what `job` refers to stay where they are until the result is dropped; it is dropped, unless
+    /// what they refer to is leaked with it. `job` may be run.
     pub(super) unsafe fn new(label: &Label, stack: Stack, job: Job) -> Box<Self> {
+        // SAFETY: the stack is kept beside the fiber, until C has returned or for good.
+        let fiber = unsafe { stack.fiber(job) };
+        let ground = Ground::Suspendable(fiber.suspender());
         Box::new(Self {
             // SAFETY: by this function's contract.
-            context: unsafe { Context::new(label, Ground::Suspendable(stack.suspender())) },
-            stack: Some(stack),
-            job,
+            context: unsafe { Context::new(label, ground, None) },
+            fiber,
+            stack: ManuallyDrop::new(stack),
             exceptions: Exceptions::NONE,
             home: ThreadToken::current(),
             has_slot: true,
@@ -54,14 +59,14 @@ impl Suspendable {
         })
     }
 
-    /// Runs C until it has returned or waits.
+    /// Runs C until it has returned or waits. Called once.
     pub(super) fn start(
         &mut self,
         thread: Option<&ThreadSlot>,
         cx: &mut task::Context<'_>,
     ) -> Poll<Option<Payload>> {
-        let job = self.job;
-        self.go_on(thread, Some(job), cx)
+        // What C starts with is nobody's answer.
+        self.go_on(Ok(()), thread, cx)
     }
 
     /// Polls what C waits for, and goes on if it is ready.
@@ -82,26 +87,25 @@ impl Suspendable {
         match callback::poll_once(&self.context, asked, cx) {
             None => Poll::Pending,
             Some(answer) => {
-                self.return_home(answer);
-                self.go_on(thread, None, cx)
+                self.return_home();
+                self.go_on(answer, thread, cx)
             }
         }
     }
 
     fn go_on(
         &mut self,
+        mut answer: Answer,
         thread: Option<&ThreadSlot>,
-        mut first: Option<Job>,
         cx: &mut task::Context<'_>,
     ) -> Poll<Option<Payload>> {
         loop {
-            let switch = self.switch(first.take(), thread);
-            if switch != Switch::Asked {
-                return Poll::Ready(self.end(switch));
-            }
-            let asked = self.context.take_asked();
+            let asked = match self.switch(answer, thread) {
+                Left::Suspended(asked) => asked,
+                Left::Returned(outcome) => return Poll::Ready(self.end(outcome)),
+            };
             match callback::drive_or_suspend(&self.context, &asked, thread, cx) {
-                Driven::Answered(answer) => self.context.answer(answer),
+                Driven::Answered(next) => answer = next,
                 Driven::Suspend => {
                     let word = config::get().on_switch.map(|hook| (hook.leave)());
                     self.waits_for = Some((asked, word));
@@ -111,41 +115,50 @@ impl Suspendable {
         }
     }
 
-    fn switch(&mut self, first: Option<Job>, thread: Option<&ThreadSlot>) -> Switch {
-        let stack = self.stack.as_mut().expect("there until C has returned");
+    /// Goes to C, and comes back when it waits or has returned.
+    fn switch(&mut self, answer: Answer, thread: Option<&ThreadSlot>) -> Left<Asked> {
+        here::with(|here| self.switch_from(here, answer, thread))
+    }
+
+    fn switch_from(
+        &mut self,
+        here: &Here,
+        answer: Answer,
+        thread: Option<&ThreadSlot>,
+    ) -> Left<Asked> {
         let marks = thread.and_then(ThreadSlot::marks);
         self.exceptions.exchange();
-        // SAFETY: the stack is idle exactly if `first` is given, and else was suspended on this thread, its home. The box
-        // keeps the context where it is; the job's part is the contract of `new`.
-        let back = unsafe { switch(&self.context, stack, first, marks) };
+        marks.inspect(|marks| marks.enter_c());
+        let left = {
+            // SAFETY: the context stays in its box, and the guard drops below.
+            let _entered = unsafe { self.context.enter(here) };
+            // SAFETY: C has not returned, and was suspended, if it was, on this thread, its home. What the job borrows is there
+            // by the contract of `new`.
+            unsafe { self.fiber.resume(answer) }
+        };
+        let has_slot = marks.is_none_or(Marks::enter_rust);
         self.exceptions.exchange();
-        self.has_slot &= back.has_slot;
-        back.switch
+        self.has_slot &= has_slot;
+        left
     }
 
     fn is_at_home(&self) -> bool {
         self.home.is_some() && self.home == ThreadToken::current()
     }
 
-    /// Makes the call ready to be resumed with `answer`.
-    fn return_home(&mut self, answer: Result<(), Refused>) {
+    /// Makes the call ready to be resumed.
+    fn return_home(&mut self) {
         let word = self.waits_for.take().and_then(|(_, word)| word);
         if let (Some(hook), Some(word)) = (config::get().on_switch, word) {
             (hook.enter)(word);
         }
-        self.context.answer(answer);
     }
 
-    /// C is through: gives the stack back; the panic to raise.
-    fn end(&mut self, switch: Switch) -> Option<Payload> {
-        let mut stack = self.stack.take().expect("there until C has returned");
-        let own = if switch == Switch::Panicked {
-            stack.take_panic()
-        } else {
-            None
-        };
-        stack::release(stack);
-        self.context.settle_panic(own)
+    /// C is through: gives the stack back; the panic to raise. Called once.
+    fn end(&mut self, outcome: Outcome) -> Option<Payload> {
+        // SAFETY: taken once, here.
+        stack::release(unsafe { ManuallyDrop::take(&mut self.stack) });
+        self.context.settle_panic(outcome)
     }
 
     /// Whether the thread still has the slot that it had when C was last resumed.
@@ -161,19 +174,15 @@ impl Drop for Suspendable {
             return;
         }
         if !self.is_at_home() {
-            // A stack that is dropped in the midst of a job leaks.
             observe::leaked_stack(self.context.label());
             return;
         }
         self.context.cancel();
-        self.return_home(Err(Refused::Cancelled));
-        let switch = self.switch(None, None);
-        debug_assert_ne!(
-            switch,
-            Switch::Asked,
-            "a cancelled call's callbacks are refused before they suspend"
-        );
-        if let Some(payload) = self.end(switch) {
+        self.return_home();
+        let Left::Returned(outcome) = self.switch(Err(Refused::Cancelled), None) else {
+            abort("a cancelled call was suspended again");
+        };
+        if let Some(payload) = self.end(outcome) {
             discard(payload);
         }
     }

@@ -8,8 +8,8 @@
 //! | the same | plain, or on the thread's own stack | refused: to park would stop what the future waits for |
 //! | anything else | any | the slot is handed off and the thread parks |
 
-use super::asked::{Asked, Polled};
 use super::parker::Lease;
+use crate::asked::{Answer, Asked, Polled};
 use crate::context::Context;
 use crate::error::Refused;
 use crate::observe;
@@ -23,26 +23,27 @@ use tokio::task::coop;
 
 /// What the task side has for C.
 pub(crate) enum Driven {
-    Answered(Result<(), Refused>),
+    Answered(Answer),
     /// Nothing yet: the task is to return `Pending`. The task's waker is registered.
     Suspend,
 }
 
-/// Polls until there is an answer, parking the thread if need be. `cx` is that of the poll that C runs in.
+/// Polls until there is an answer, parking the thread if need be. `task_waker` is that of the poll that C runs in.
 ///
 /// The first poll is with the task's own waker: most futures are ready, and have no use for another. One that is not is
 /// polled once more, with a waker that wakes the thread, before the thread parks.
 #[inline]
-pub(crate) fn drive(
+pub(super) fn drive(
     context: &Context,
     asked: &Asked,
     thread: Option<&ThreadSlot>,
-    cx: &mut task::Context<'_>,
-) -> Result<(), Refused> {
-    let _bound = BoundGuard::note(thread, cx.waker());
+    task_waker: &Waker,
+) -> Answer {
+    let _bound = BoundGuard::note(thread, task_waker);
+    let cx = &mut task::Context::from_waker(task_waker);
     match poll(context, asked, thread, cx) {
         Some(answer) => answer,
-        None => wait(context, asked, thread, cx.waker()),
+        None => wait(context, asked, thread, task_waker),
     }
 }
 
@@ -56,7 +57,7 @@ pub(crate) fn drive_or_suspend(
     match poll_once(context, asked, cx) {
         Some(answer) => Driven::Answered(answer),
         None if may_suspend(thread) => Driven::Suspend,
-        None => Driven::Answered(drive(context, asked, thread, cx)),
+        None => Driven::Answered(drive(context, asked, thread, cx.waker())),
     }
 }
 
@@ -71,7 +72,7 @@ fn poll(
     asked: &Asked,
     thread: Option<&ThreadSlot>,
     cx: &mut task::Context<'_>,
-) -> Option<Result<(), Refused>> {
+) -> Option<Answer> {
     if thread.is_some_and(ThreadSlot::is_in_frame) {
         return poll_once(context, asked, cx);
     }
@@ -88,16 +89,16 @@ pub(crate) fn poll_once(
     context: &Context,
     asked: &Asked,
     cx: &mut task::Context<'_>,
-) -> Option<Result<(), Refused>> {
+) -> Option<Answer> {
     match asked.poll(cx) {
         Polled::Ready => Some(Ok(())),
         Polled::Pending => None,
-        Polled::Panicked(payload) => Some(Err(panicked(context, *payload))),
+        Polled::Panicked(payload) => Some(Err(panicked(context, payload))),
     }
 }
 
 #[cold]
-fn panicked(context: &Context, payload: Payload) -> Refused {
+pub(super) fn panicked(context: &Context, payload: Payload) -> Refused {
     observe::counter::PANICS.add(1);
     context.keep_panic(payload);
     Refused::Panicked
@@ -156,13 +157,14 @@ impl Drop for BoundGuard {
     }
 }
 
+/// For a future that was not ready.
 #[cold]
-fn wait(
+pub(super) fn wait(
     context: &Context,
     asked: &Asked,
     thread: Option<&ThreadSlot>,
     task_waker: &Waker,
-) -> Result<(), Refused> {
+) -> Answer {
     if is_bound_to_thread(thread, task_waker) {
         return Err(Refused::WouldStarve);
     }

@@ -139,16 +139,16 @@ impl Handshake {
         }
     }
 
+    /// Owner: how often it has gone to C so far, and closed a frame. Unchanged by what else an owner does.
+    #[inline]
+    pub(crate) fn times_in_c(&self) -> u64 {
+        self.mark.load(Ordering::Relaxed) >> PHASE_BITS.count_ones()
+    }
+
     /// Owner: whether it is in C.
     #[inline]
     pub(crate) fn is_in_c(&self) -> bool {
         Mark(self.mark.load(Ordering::Relaxed)).phase() == Phase::InC
-    }
-
-    /// Owner: whether the slot of the open frame was given away.
-    #[inline]
-    pub(crate) fn is_lost(&self) -> bool {
-        self.claim.load(Ordering::Acquire) != FREE && self.await_verdict() == Verdict::Lost
     }
 
     /// Owner: gives the slot away (rule 4). `false` if it was already gone.

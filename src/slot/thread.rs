@@ -7,6 +7,7 @@ use super::life::{Life, Outlook};
 use super::record::{self, Record};
 use super::standby::Standby;
 use super::{monitor, self_test};
+use crate::here::{self, Here};
 use crate::observe;
 use crate::panic::caught;
 use std::cell::{Cell, RefCell};
@@ -28,9 +29,9 @@ pub(crate) enum Frame {
     ScopeOffers,
     /// A call has asked its scope for a frame.
     ScopeAsked,
-    /// A scope's frame is open; [`ThreadSlot::take_call`] says whether it has room for one more call.
+    /// A scope's frame is open; [`ThreadSlot::has_room`] says whether for one more call.
     Scope,
-    /// A call's frame is open, or a call is running inside a scope's: whatever runs now runs under a callback.
+    /// A call's frame is open, or a scope's whose call calls back: what runs now is under C, or under a callback.
     Call,
 }
 
@@ -38,6 +39,16 @@ impl Frame {
     #[inline]
     fn is_open(self) -> bool {
         matches!(self, Frame::Scope | Frame::Call)
+    }
+
+    /// What code finds that runs under a callback: a scope has no say there.
+    #[inline]
+    pub(crate) fn under_callback(self) -> Self {
+        if self.is_open() {
+            Self::Call
+        } else {
+            Self::None
+        }
     }
 }
 
@@ -69,11 +80,17 @@ pub(crate) struct ThreadSlot {
     /// Whether the scope that is being polled is to yield.
     yields: Cell<bool>,
     /// Counts the polls of scopes on this thread; zero before the first.
-    scope_poll: Cell<u32>,
+    scope_poll: Cell<u8>,
     known: RefCell<KnownJob>,
     /// Frames that have ended without the slot.
     losses: Cell<u32>,
+    /// Brief calls made.
+    brief_calls: Cell<u32>,
 }
+
+/// So many brief calls count as one of what tokio's budget is made for: each takes a fraction of a microsecond or so, and to
+/// ask the budget takes about as long as to call C. Guessed.
+const BRIEF_CALLS_A_TURN: u32 = 16;
 
 thread_local! {
     static THREAD: ThreadSlot = ThreadSlot {
@@ -84,15 +101,13 @@ thread_local! {
         scope_poll: const { Cell::new(0) },
         known: RefCell::default(),
         losses: const { Cell::new(0) },
+        brief_calls: const { Cell::new(0) },
     };
-
-    /// Points to `THREAD` while that is alive. A thread-local without a destructor is reached by one instruction.
-    static THREAD_HERE: Cell<*const ThreadSlot> = const { Cell::new(null()) };
 }
 
 impl Drop for ThreadSlot {
     fn drop(&mut self) {
-        THREAD_HERE.set(null());
+        here::with(|here| here.slot.set(null()));
         record::unregister(&self.record);
     }
 }
@@ -100,20 +115,27 @@ impl Drop for ThreadSlot {
 /// Lends the calling thread's slot; `None` while the thread's destructors run, when nothing can be ceded any more.
 #[inline(always)]
 pub(crate) fn with_thread<R>(f: impl FnOnce(Option<&ThreadSlot>) -> R) -> R {
-    let mut here = THREAD_HERE.get();
-    if here.is_null() {
-        here = arrive();
-    }
-    // SAFETY: null, or this thread's slot, which is there until the thread's destructors run. They cannot run before `f`
-    // has returned, and the reference does not outlive `f`.
-    f(unsafe { here.as_ref() })
+    here::with(|here| {
+        if here.slot.get().is_null() {
+            arrive(here);
+        }
+        f(known_thread(here))
+    })
+}
+
+/// The calling thread's slot; `None` also if it was not asked for on this thread yet ([`with_thread`]).
+#[inline(always)]
+pub(crate) fn known_thread(here: &Here) -> Option<&ThreadSlot> {
+    // SAFETY: null, or this thread's slot, which is there until the thread's destructors run. They cannot run before whoever
+    // was lent `here` has returned.
+    unsafe { here.slot.get().cast::<ThreadSlot>().as_ref() }
 }
 
 #[cold]
-fn arrive() -> *const ThreadSlot {
-    let here = THREAD.try_with(std::ptr::from_ref).unwrap_or(null());
-    THREAD_HERE.set(here);
-    here
+#[inline(never)]
+fn arrive(here: &Here) {
+    let slot = THREAD.try_with(std::ptr::from_ref).unwrap_or(null());
+    here.slot.set(slot.cast());
 }
 
 impl ThreadSlot {
@@ -155,26 +177,40 @@ impl ThreadSlot {
 
     /// A scope is about to be polled.
     pub(crate) fn begin_scope_poll(&self) {
-        self.allowance.renew();
+        self.allowance.renew(self.record.handshake.times_in_c());
         self.scope_poll
             .set(self.scope_poll.get().wrapping_add(1).max(1));
     }
 
     /// Tells this poll of a scope from others on this thread.
-    pub(crate) fn scope_poll(&self) -> u32 {
+    pub(crate) fn scope_poll(&self) -> u8 {
         self.scope_poll.get()
     }
 
     /// Whether a call was made in the frame that this poll of a scope has opened.
     pub(crate) fn has_made_calls(&self) -> bool {
-        !self.allowance.is_whole()
+        !self.allowance.is_whole(self.record.handshake.times_in_c())
     }
 
-    /// Takes one of the calls that the scope may make in this poll. `false` if there is none left, or if the frame has lost
-    /// its slot.
+    /// Whether the scope may make one more call in its current round.
     #[inline]
-    pub(crate) fn take_call(&self) -> bool {
-        self.allowance.take() && !self.record.handshake.is_lost()
+    pub(crate) fn has_room_in_round(&self) -> bool {
+        let made = self.record.handshake.times_in_c();
+        self.allowance.has_room(made)
+    }
+
+    /// Whether the scope may make one more call in this poll.
+    pub(crate) fn has_room(&self) -> bool {
+        let made = self.record.handshake.times_in_c();
+        self.allowance.makes_room(made)
+    }
+
+    /// Counts a brief call; whether it is the turn of tokio's budget.
+    #[inline]
+    pub(crate) fn count_brief_call(&self) -> bool {
+        let calls = self.brief_calls.get().wrapping_add(1);
+        self.brief_calls.set(calls);
+        calls % BRIEF_CALLS_A_TURN == 0
     }
 
     /// The marks of the frame that is open on this thread, for code that is in Rust and goes to C.

@@ -1,13 +1,15 @@
 //! Idle stacks: a few for each thread, without a lock; then a pool for all.
 
+use super::Stack;
 use super::class::{COUNT, DEFAULT_SIZE, Size};
-use super::machine::Stack;
 use super::mapping::{PAGE, is_resident};
 use super::overflow::{self, AlternateStack, Describe};
 use crate::config;
+use crate::here::{self, Here};
 use crate::sync::lock;
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::ops::Deref;
 use std::ptr::null;
 use std::sync::Mutex;
 
@@ -18,9 +20,9 @@ const PER_THREAD: usize = 8;
 /// libgit2 78.
 const WATERMARK: usize = 128 << 10;
 
-/// A thread looks at the depth of one in so many stacks that it keeps: a look is a system call, which takes as long as 25 to 50
-/// calls of nothing.
-const LOOK_EVERY: u32 = 1024;
+/// A thread looks at the depth of a stack once in so many times that it is asked to tend them: a look is a system call, which takes
+/// as long as some 50 calls of nothing.
+const LOOK_EVERY: u32 = 256;
 
 static POOL: Mutex<[Vec<Stack>; COUNT]> = Mutex::new([const { Vec::new() }; COUNT]);
 
@@ -28,53 +30,96 @@ thread_local! {
     static CACHE: Cache = Cache {
         shelf: const { Shelf::new() },
         stacks: const { RefCell::new([const { Vec::new() }; COUNT]) },
-        kept: const { Cell::new(0) },
+        tended: const { Cell::new(0) },
         _alternate: AlternateStack::ensure(),
     };
-
-    /// Points to `CACHE` while that is alive. A thread-local without a destructor is reached by one instruction.
-    static CACHE_HERE: Cell<*const Cache> = const { Cell::new(null()) };
 }
 
 struct Cache {
-    /// Stacks of the default size, for the calls that ask for nothing.
+    /// For the calls that ask for nothing.
     shelf: Shelf,
     /// Stacks of each class, beyond the shelf's.
     stacks: RefCell<[Vec<Stack>; COUNT]>,
-    kept: Cell<u32>,
+    /// How often the stacks were tended.
+    tended: Cell<u32>,
     /// A guard that is hit can be reported only on a stack other than the one that is full.
     _alternate: AlternateStack,
 }
 
-/// A stack of the size that nearly every call wants, idle, if `bytes` is that size and the thread has one.
-#[inline]
-pub(crate) fn at_hand(bytes: u32) -> Option<Stack> {
-    match here() {
-        Some(cache) if bytes == DEFAULT_SIZE => cache.shelf.take(),
+/// Lends a stack of the size that nearly every call wants, idle, if `bytes` is that size and the thread has one at hand.
+///
+/// # Safety
+///
+/// The stacks that a thread has lent come back in the opposite order, before the thread ends.
+#[inline(always)]
+pub(crate) unsafe fn lend(here: &Here, bytes: u32) -> Option<Lent<'_>> {
+    match cache(here) {
+        Some(cache) if bytes == DEFAULT_SIZE => cache.shelf.lend(here),
         _ => None,
     }
 }
 
-/// Takes back a stack that has nothing to run.
-#[inline]
+/// Takes back a stack that was [`acquire`]d.
+#[cold]
 pub(crate) fn release(stack: Stack) {
-    match here() {
-        Some(cache) if stack.is_default() && cache.shelf.has_room() => {
-            cache.count(&stack);
-            cache.shelf.put(stack);
+    let Size::Class(class) = stack.region().size() else {
+        return;
+    };
+    here::with(|here| match cache(here) {
+        Some(cache) => cache.keep(class, stack),
+        None => share(class, stack),
+    });
+}
+
+impl Cache {
+    /// Keeps an idle stack, if there is room.
+    fn keep(&self, class: usize, stack: Stack) {
+        let left_over = if stack.is_default() {
+            self.shelf.put(stack)
+        } else {
+            Some(stack)
+        };
+        let Some(stack) = left_over else {
+            return;
+        };
+        let mut stacks = self.stacks.borrow_mut();
+        if stacks[class].len() < PER_THREAD {
+            stacks[class].push(stack);
+        } else {
+            drop(stacks);
+            share(class, stack);
         }
-        cache => release_cold(cache, stack),
+    }
+
+    /// Gives back memory that a stack used once, now and then.
+    #[inline]
+    fn tend(&self) {
+        let tended = self.tended.get().wrapping_add(1);
+        self.tended.set(tended);
+        if tended % LOOK_EVERY == 0 {
+            self.shelf.idle().inspect(|stack| trim_if_deep(stack));
+            self.stacks.borrow().iter().flatten().for_each(trim_if_deep);
+        }
     }
 }
 
+/// To be called when calls have been made, though not for every one: sees to it that the thread's idle stacks keep no more
+/// memory than they should.
 #[inline]
-fn here<'a>() -> Option<&'a Cache> {
-    // SAFETY: null, or this thread's cache, which is there until the thread's destructors run. The callers are done with
-    // the reference before they return to code that could be such a destructor's caller.
-    unsafe { CACHE_HERE.get().as_ref() }
+pub(crate) fn tend(here: &Here) {
+    if let Some(cache) = cache(here) {
+        cache.tend();
+    }
 }
 
-/// A stack that holds `bytes`, idle, when none was [`at_hand`]. `describe` names the running call when a stack overflows.
+#[inline(always)]
+fn cache(here: &Here) -> Option<&Cache> {
+    // SAFETY: null, or this thread's cache, which is there until the thread's destructors run. The callers are done with
+    // the reference before they return to code that could be such a destructor's caller.
+    unsafe { here.stacks.get().cast::<Cache>().as_ref() }
+}
+
+/// A stack that holds `bytes`, idle. `describe` names the running call when a stack overflows.
 ///
 /// # Errors
 ///
@@ -83,55 +128,33 @@ fn here<'a>() -> Option<&'a Cache> {
 pub(crate) fn acquire(bytes: u32, describe: Describe) -> io::Result<Stack> {
     overflow::install(describe);
     let size = Size::holding(bytes as usize);
-    let here = CACHE.try_with(|cache| {
-        CACHE_HERE.set(cache);
-        cache
-            .stacks
-            .try_borrow_mut()
-            .ok()
-            .and_then(|mut stacks| match size {
-                Size::Class(class) => stacks[class].pop(),
-                Size::Exact(_) => None,
-            })
-    });
-    match (here.ok().flatten(), size) {
-        (Some(stack), _) => Ok(stack),
-        (None, Size::Class(class)) => pooled_or_new(class),
-        (None, size) => Stack::new(size),
-    }
-}
-
-#[cold]
-fn release_cold(cache: Option<&Cache>, stack: Stack) {
-    let Size::Class(class) = stack.region().size() else {
-        return;
+    let Size::Class(class) = size else {
+        return Stack::new(size);
     };
-    match cache {
-        Some(cache) if cache.stacks.borrow()[class].len() < PER_THREAD => {
-            cache.count(&stack);
-            cache.stacks.borrow_mut()[class].push(stack);
-        }
-        _ => share(class, stack),
+    let kept = CACHE.try_with(|cache| {
+        here::with(|here| here.stacks.set(std::ptr::from_ref(cache).cast()));
+        let on_shelf = (size == Size::DEFAULT).then(|| cache.shelf.take());
+        on_shelf
+            .flatten()
+            .or_else(|| cache.stacks.borrow_mut()[class].pop())
+    });
+    match kept.ok().flatten() {
+        Some(stack) => Ok(stack),
+        None => pooled_or_new(class),
     }
 }
 
-impl Cache {
-    /// Counts a stack that is kept, and looks at its depth now and then.
-    #[inline]
-    fn count(&self, stack: &Stack) {
-        let kept = self.kept.get().wrapping_add(1);
-        self.kept.set(kept);
-        if kept % LOOK_EVERY == 0 {
-            trim_if_deep(stack);
-        }
-    }
-}
-
-/// A few stacks within reach: to take one or to put it back is to move a pointer.
+/// A few stacks of the default size within reach, for calls that nest: to lend one is to count it.
+///
+/// ```text
+///   places  0 … lent        are lent, the last one first to come back
+///           lent … filled   are idle
+///           filled …        are empty
+/// ```
 struct Shelf {
-    /// Filled below `filled`, empty from there on.
     places: [Cell<Option<Stack>>; PER_THREAD],
     filled: Cell<usize>,
+    lent: Cell<usize>,
 }
 
 impl Shelf {
@@ -139,42 +162,87 @@ impl Shelf {
         Self {
             places: [const { Cell::new(None) }; PER_THREAD],
             filled: Cell::new(0),
+            lent: Cell::new(0),
         }
     }
 
-    #[inline]
+    /// The stack that would be lent next.
+    #[inline(always)]
+    fn idle(&self) -> Option<&Stack> {
+        let place = self.places.get(self.lent.get())?;
+        // SAFETY: what is idle is replaced by `take` and `put`, on this thread, and the callers of this call neither while they
+        // use the result; what is lent is not replaced.
+        unsafe { &*place.as_ptr() }.as_ref()
+    }
+
+    #[inline(always)]
+    fn lend<'a>(&'a self, here: &'a Here) -> Option<Lent<'a>> {
+        let stack = self.idle()?;
+        self.lent.set(self.lent.get() + 1);
+        Some(Lent { stack, here })
+    }
+
+    /// An idle stack to keep.
     fn take(&self) -> Option<Stack> {
-        let top = self.filled.get().wrapping_sub(1);
-        let stack = self.places.get(top)?.take();
-        self.filled.set(top);
-        stack
+        let filled = self.filled.get();
+        if filled == self.lent.get() {
+            return None;
+        }
+        self.filled.set(filled - 1);
+        self.places[filled - 1].take()
     }
 
-    #[inline]
-    fn has_room(&self) -> bool {
-        self.filled.get() < PER_THREAD
+    /// Gives the stack back if there is no room.
+    fn put(&self, stack: Stack) -> Option<Stack> {
+        let filled = self.filled.get();
+        let Some(place) = self.places.get(filled) else {
+            return Some(stack);
+        };
+        place.set(Some(stack));
+        self.filled.set(filled + 1);
+        None
     }
+}
 
-    /// To be called if there is room; else `stack` is dropped.
-    #[inline]
-    fn put(&self, stack: Stack) {
-        let top = self.filled.get();
-        if let Some(place) = self.places.get(top) {
-            // What is overwritten is empty, which has nothing to drop.
-            std::mem::forget(place.replace(Some(stack)));
-            self.filled.set(top + 1);
+/// A stack of the thread's, lent for one job; it comes back on drop.
+#[must_use]
+pub(crate) struct Lent<'a> {
+    stack: &'a Stack,
+    /// By way of this the shelf is found again, instead of being remembered while C runs.
+    here: &'a Here,
+}
+
+impl Deref for Lent<'_> {
+    type Target = Stack;
+
+    #[inline(always)]
+    fn deref(&self) -> &Stack {
+        self.stack
+    }
+}
+
+impl Drop for Lent<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some(cache) = cache(self.here) {
+            let lent = &cache.shelf.lent;
+            lent.set(lent.get() - 1);
         }
     }
 }
 
 impl Drop for Cache {
+    /// What is lent stays where it is: C has ended the process under a call, and we run on that call's stack.
     fn drop(&mut self) {
-        CACHE_HERE.set(null());
+        here::with(|here| here.stacks.set(null()));
         let others = self.stacks.take().into_iter().flatten();
         for stack in std::iter::from_fn(|| self.shelf.take()).chain(others) {
             if let Size::Class(class) = stack.region().size() {
                 share(class, stack);
             }
+        }
+        for place in &self.shelf.places {
+            std::mem::forget(place.take());
         }
     }
 }
@@ -209,6 +277,6 @@ fn trim_if_deep(stack: &Stack) {
 }
 
 fn trim(stack: &Stack) {
-    // SAFETY: an idle stack needs the few hundred bytes at its base, where its coroutine waits.
+    // SAFETY: an idle stack holds nothing.
     unsafe { stack.region().give_back_below(WATERMARK) };
 }

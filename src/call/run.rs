@@ -1,0 +1,226 @@
+//! Runs C, from its beginning, on whatever it is to run on.
+
+use super::core::{Core, Ran, Stage};
+use super::options::{GroundKind, Options};
+use super::suspendable::Suspendable;
+use crate::context::{self, Context, Ground};
+use crate::here::Here;
+use crate::slot::{Marks, with_thread};
+use crate::stack::{self, Job, Lent, Outcome, Stack};
+use std::mem::ManuallyDrop;
+use std::task::{self, Poll};
+
+/// How C was left, and whether the slot of the frame was still there.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Left {
+    pub(super) ran: Ran,
+    pub(super) has_slot: bool,
+}
+
+/// How C came back.
+#[must_use]
+pub(super) struct Back {
+    outcome: Outcome,
+    /// `false` if the frame's slot was lost meanwhile.
+    has_slot: bool,
+}
+
+impl Back {
+    /// Whether there is nothing to settle, as after nearly every call.
+    #[inline(always)]
+    pub(super) fn is_well(&self, context: &Context) -> bool {
+        self.has_slot && self.outcome.has_returned() && context.is_untouched()
+    }
+}
+
+/// Calls C by way of `run`, as the call that code under it finds.
+///
+/// # Safety
+///
+/// `context` stays where it is until this has returned. `run` does not unwind.
+#[inline(always)]
+unsafe fn cross(
+    here: &Here,
+    context: &Context,
+    marks: Option<Marks<'_>>,
+    run: impl FnOnce() -> Outcome,
+) -> Back {
+    marks.inspect(|marks| marks.enter_c());
+    let outcome = {
+        // SAFETY: by this function's contract; the guard drops below.
+        let _entered = unsafe { context.enter(here) };
+        run()
+    };
+    Back {
+        outcome,
+        has_slot: marks.is_none_or(Marks::enter_rust),
+    }
+}
+
+impl Core {
+    /// A stack at hand, if this call wants what nearly all want.
+    ///
+    /// # Safety
+    ///
+    /// As [`stack::lend`].
+    #[inline(always)]
+    pub(super) unsafe fn lend_stack<'a>(&self, here: &'a Here) -> Option<Lent<'a>> {
+        if self.options.ground != GroundKind::CStack {
+            return None;
+        }
+        // SAFETY: by this function's contract.
+        unsafe { stack::lend(here, self.options.stack_size) }
+    }
+
+    /// The context of a call that runs on `stack`, which is running from here on.
+    ///
+    /// # Safety
+    ///
+    /// `self` is pinned, and the waker stays where it is until C has returned.
+    #[inline(always)]
+    pub(super) unsafe fn begin_on(
+        &mut self,
+        stack: &Stack,
+        cx: &task::Context<'_>,
+    ) -> ManuallyDrop<Context> {
+        // What is overwritten is `Unstarted`, which has nothing to drop.
+        self.stage = ManuallyDrop::new(Stage::Finished);
+        let ground = Ground::CStack(stack.below());
+        let waker = Some(cx.waker());
+        // SAFETY: the label is part of `self`, which is pinned; the rest is this function's contract.
+        ManuallyDrop::new(unsafe { Context::new(&self.options.label, ground, waker) })
+    }
+
+    /// The end of a call that is not well: it has lost its slot or panicked, or callbacks of it were refused.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn wind_up(&mut self, context: &Context, back: Back) -> Left {
+        Left {
+            ran: self.keep(context.settle_panic(back.outcome)),
+            has_slot: back.has_slot,
+        }
+    }
+
+    /// Runs C. `marks` are those of the frame that is open, if there is one to mark.
+    ///
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    pub(super) unsafe fn run(
+        &mut self,
+        here: &Here,
+        marks: Option<Marks<'_>>,
+        job: Job,
+        cx: &mut task::Context<'_>,
+    ) -> Left {
+        match self.options.ground {
+            // SAFETY: by this function's contract.
+            GroundKind::CStack => unsafe { self.run_on_c_stack(here, marks, job, cx) },
+            // SAFETY: by this function's contract.
+            GroundKind::Suspendable => unsafe { self.run_suspendable(job, cx) },
+            // SAFETY: by this function's contract.
+            GroundKind::ThreadStack => unsafe { self.run_on_thread_stack(here, marks, job, cx) },
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    unsafe fn run_on_c_stack(
+        &mut self,
+        here: &Here,
+        marks: Option<Marks<'_>>,
+        job: Job,
+        cx: &mut task::Context<'_>,
+    ) -> Left {
+        // SAFETY: what is lent comes back at the end of this function, before that of any call around it.
+        let lent = unsafe { self.lend_stack(here) };
+        let acquired = match lent {
+            Some(_) => None,
+            None => Some(acquire(&self.options)),
+        };
+        let stack = lent.as_deref().or(acquired.as_ref());
+        let stack = stack.expect("one of the two is there");
+        // SAFETY: by this function's contract.
+        let context = ManuallyDrop::into_inner(unsafe { self.begin_on(stack, cx) });
+        // SAFETY: the context stays in this frame. The stack is idle, and the job may be run by this function's contract.
+        let back = unsafe { cross(here, &context, marks, || stack.run(job)) };
+        drop(lent);
+        acquired.into_iter().for_each(stack::release);
+        self.wind_up(&context, back)
+    }
+
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    unsafe fn run_suspendable(&mut self, job: Job, cx: &mut task::Context<'_>) -> Left {
+        let stack = acquire(&self.options);
+        *self.stage = Stage::Finished;
+        // SAFETY: by this function's contract.
+        let mut call = unsafe { Suspendable::new(&self.options.label, stack, job) };
+        let started = with_thread(|thread| call.start(thread, cx));
+        let has_slot = call.has_slot();
+        let ran = match started {
+            Poll::Ready(panic) => self.keep(panic),
+            Poll::Pending => {
+                *self.stage = Stage::Suspended(call);
+                Ran::Suspended
+            }
+        };
+        Left { ran, has_slot }
+    }
+
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    unsafe fn run_on_thread_stack(
+        &mut self,
+        here: &Here,
+        marks: Option<Marks<'_>>,
+        job: Job,
+        cx: &mut task::Context<'_>,
+    ) -> Left {
+        *self.stage = Stage::Finished;
+        let waker = Some(cx.waker());
+        // SAFETY: the label is part of `self`, which is pinned, and the waker outlives this poll.
+        let context = unsafe { Context::new(&self.options.label, Ground::ThreadStack, waker) };
+        // SAFETY: the context stays in this frame, and the job may be run by this function's contract.
+        let back = unsafe { cross(here, &context, marks, || (job.run)(job.argument)) };
+        self.wind_up(&context, back)
+    }
+}
+
+/// The way of nearly every call: onto a stack that is at hand, and back.
+///
+/// # Safety
+///
+/// As [`Core::poll`]; the stack is idle, and the context stays where it is until this has returned.
+#[inline(always)]
+pub(super) unsafe fn cross_on(
+    here: &Here,
+    context: &Context,
+    stack: Lent<'_>,
+    marks: Option<Marks<'_>>,
+    job: Job,
+) -> Back {
+    let run = || {
+        // SAFETY: by this function's contract.
+        let outcome = unsafe { stack.run(job) };
+        // Here, so that nothing need be kept in registers for later.
+        drop(stack);
+        outcome
+    };
+    // SAFETY: by this function's contract.
+    unsafe { cross(here, context, marks, run) }
+}
+
+#[cold]
+fn acquire(options: &Options) -> Stack {
+    stack::acquire(options.stack_size, context::describe).unwrap_or_else(|error| {
+        panic!(
+            "no C stack of {} bytes for call {}: {error}",
+            options.stack_size, options.label
+        )
+    })
+}

@@ -1,0 +1,288 @@
+//! How a call starts: what becomes of the slot, and who is to wait.
+
+use super::core::{Core, Progress, Ran};
+use super::options::Mode;
+use super::run::{Back, Left, cross_on};
+use crate::context::Context;
+use crate::here::Here;
+use crate::slot::{Frame, ThreadSlot, is_task_waker, known_thread, with_thread};
+use crate::stack::{self, Job};
+use std::mem::ManuallyDrop;
+use std::task::{self, Poll, Waker};
+use tokio::task::coop;
+
+impl Core {
+    /// In a frame of a scope's or of a call's that called back.
+    ///
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    #[inline(never)]
+    pub(super) unsafe fn start_in_frame(
+        &mut self,
+        here: &Here,
+        thread: &ThreadSlot,
+        job: Job,
+        cx: &mut task::Context<'_>,
+    ) -> Progress {
+        // Whatever is unusual goes another way, and leaves no trace in this one.
+        let Some(marks) = thread.marks().filter(|_| self.options.mode != Mode::Long) else {
+            // SAFETY: by this function's contract.
+            return unsafe { self.start_in_frame_otherwise(here, thread, job, cx) };
+        };
+        // SAFETY: what is lent comes back in this function, before that of any call around it.
+        let Some(stack) = (unsafe { self.lend_stack(here) }) else {
+            // SAFETY: by this function's contract.
+            return unsafe { self.start_in_frame_otherwise(here, thread, job, cx) };
+        };
+        if thread.frame() == Frame::Scope && !thread.has_room_in_round() {
+            drop(stack);
+            // SAFETY: by this function's contract.
+            return unsafe { self.start_in_frame_otherwise(here, thread, job, cx) };
+        }
+        // SAFETY: by this function's contract.
+        let context = unsafe { self.begin_on(&stack, cx) };
+        // SAFETY: the stack was lent to us, and the context stays in this frame; the rest is this function's contract.
+        let back = unsafe { cross_on(here, &context, stack, Some(marks), job) };
+        if back.is_well(&context) {
+            return Progress::Returned;
+        }
+        self.settle_in_frame(context, back)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn settle_in_frame(&mut self, context: ManuallyDrop<Context>, back: Back) -> Progress {
+        let context = ManuallyDrop::into_inner(context);
+        let left = self.wind_up(&context, back);
+        self.settle_scoped(left, context.task_waker())
+    }
+
+    /// Only the end of a scope's own calls takes the task back to the run queue; what runs under a callback has an outer call
+    /// that does so.
+    fn settle_scoped(&mut self, left: Left, waker: &Waker) -> Progress {
+        let in_scope = with_thread(|thread| thread.is_some_and(|t| t.frame() == Frame::Scope));
+        self.settle(left.ran, left.has_slot || !in_scope, waker)
+    }
+
+    /// As [`start_in_frame`](Self::start_in_frame): for calls that want something else than most, when a round of the scope's
+    /// allowance is over, and from under C.
+    ///
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    #[cold]
+    #[inline(never)]
+    unsafe fn start_in_frame_otherwise(
+        &mut self,
+        here: &Here,
+        thread: &ThreadSlot,
+        job: Job,
+        cx: &mut task::Context<'_>,
+    ) -> Progress {
+        if thread.marks().is_some() {
+            let in_scope = thread.frame() == Frame::Scope;
+            if in_scope && !thread.has_room() && !self.was_put_off(thread) {
+                return self.yield_by_scope(thread, cx);
+            }
+            if self.options.mode == Mode::Long {
+                thread.hand_off();
+            }
+        }
+        // SAFETY: by this function's contract.
+        let left = unsafe { self.run(here, thread.marks(), job, cx) };
+        self.settle_scoped(left, cx.waker())
+    }
+
+    /// Whether the scope that polls this call has put it off in this poll.
+    #[inline]
+    fn was_put_off(&self, thread: &ThreadSlot) -> bool {
+        self.options.put_off.by_scope == thread.scope_poll()
+    }
+
+    /// Without a frame, and without a wish for one.
+    ///
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    #[inline(never)]
+    pub(super) unsafe fn start_brief(
+        &mut self,
+        here: &Here,
+        thread: &ThreadSlot,
+        job: Job,
+        cx: &mut task::Context<'_>,
+    ) -> Progress {
+        if thread.count_brief_call() {
+            // SAFETY: by this function's contract.
+            return unsafe { self.start_brief_in_turn(here, thread, job, cx) };
+        }
+        // SAFETY: what is lent comes back in this function, before that of any call around it.
+        let Some(stack) = (unsafe { self.lend_stack(here) }) else {
+            // SAFETY: by this function's contract.
+            return unsafe { self.start_brief_otherwise(here, thread, job, cx) };
+        };
+        let losses = thread.losses();
+        // SAFETY: by this function's contract.
+        let context = unsafe { self.begin_on(&stack, cx) };
+        // SAFETY: the stack was lent to us, and the context stays in this frame; the rest is this function's contract.
+        let back = unsafe { cross_on(here, &context, stack, None, job) };
+        // A callback that waits cedes for itself.
+        let has_slot = known_thread(here).is_some_and(|thread| thread.losses() == losses);
+        if has_slot && back.is_well(&context) {
+            return Progress::Returned;
+        }
+        self.settle_brief(context, back, has_slot)
+    }
+
+    /// As [`start_brief`](Self::start_brief), when it is the turn of tokio's budget.
+    ///
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    #[cold]
+    #[inline(never)]
+    unsafe fn start_brief_in_turn(
+        &mut self,
+        here: &Here,
+        thread: &ThreadSlot,
+        job: Job,
+        cx: &mut task::Context<'_>,
+    ) -> Progress {
+        stack::tend(here);
+        if !self.has_budget(cx) {
+            return Progress::Pending;
+        }
+        // SAFETY: by this function's contract.
+        unsafe { self.start_brief(here, thread, job, cx) }
+    }
+
+    /// As [`start_brief`](Self::start_brief), for calls that want something else than most.
+    ///
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    #[cold]
+    #[inline(never)]
+    unsafe fn start_brief_otherwise(
+        &mut self,
+        here: &Here,
+        thread: &ThreadSlot,
+        job: Job,
+        cx: &mut task::Context<'_>,
+    ) -> Progress {
+        let losses = thread.losses();
+        // SAFETY: by this function's contract.
+        let ran = unsafe { self.run(here, None, job, cx) }.ran;
+        self.settle(ran, thread.losses() == losses, cx.waker())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn settle_brief(
+        &mut self,
+        context: ManuallyDrop<Context>,
+        back: Back,
+        has_slot: bool,
+    ) -> Progress {
+        let context = ManuallyDrop::into_inner(context);
+        let left = self.wind_up(&context, back);
+        self.settle(left.ran, has_slot, context.task_waker())
+    }
+
+    /// With a frame of its own, if there is a slot to cede and no scope to ask.
+    ///
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    #[inline(never)]
+    pub(super) unsafe fn start_without_frame(
+        &mut self,
+        here: &Here,
+        thread: &ThreadSlot,
+        job: Job,
+        cx: &mut task::Context<'_>,
+    ) -> Progress {
+        if thread.frame() != Frame::None && !self.was_put_off(thread) {
+            thread.ask_for_frame();
+            return self.put_off(thread, cx);
+        }
+        if !self.has_budget(cx) {
+            return Progress::Pending;
+        }
+        let losses = thread.losses();
+        let mut ran = Ran::Suspended;
+        thread.cede(Frame::Call, self.options.mode == Mode::Long, &mut || {
+            // SAFETY: by this function's contract.
+            ran = unsafe { self.run(here, thread.marks(), job, cx) }.ran;
+        });
+        stack::tend(here);
+        // What a frame knew of its slot when C returned is not the last word: the core may have come back.
+        self.settle(ran, thread.losses() == losses, cx.waker())
+    }
+
+    /// The thread's first call; or one while its destructors run, when there is nothing to cede.
+    ///
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    #[cold]
+    #[inline(never)]
+    pub(super) unsafe fn start_on_unknown_thread(
+        &mut self,
+        here: &Here,
+        job: Job,
+        cx: &mut task::Context<'_>,
+    ) -> Progress {
+        with_thread(|thread| match thread {
+            // SAFETY: by this function's contract.
+            Some(_) => unsafe { self.poll(here, job, cx) },
+            None => {
+                // SAFETY: by this function's contract.
+                let left = unsafe { self.run(here, None, job, cx) };
+                self.settle(left.ran, true, cx.waker())
+            }
+        })
+    }
+
+    /// Because its scope has made its calls for this poll.
+    #[cold]
+    #[inline(never)]
+    fn yield_by_scope(&mut self, thread: &ThreadSlot, cx: &mut task::Context<'_>) -> Progress {
+        if !is_task_waker(cx.waker()) {
+            // An executor within the scope waits for this waker alone.
+            return self.put_off(thread, cx);
+        }
+        self.options.put_off.by_scope = thread.scope_poll();
+        thread.yield_after_frame();
+        Progress::Pending
+    }
+
+    /// By its scope (rule 3).
+    #[cold]
+    fn put_off(&mut self, thread: &ThreadSlot, cx: &mut task::Context<'_>) -> Progress {
+        self.options.put_off.by_scope = thread.scope_poll();
+        cx.waker().wake_by_ref();
+        Progress::Pending
+    }
+
+    /// Whether tokio's budget lets the task go on in this poll. If not, the task will be woken.
+    #[inline]
+    fn has_budget(&mut self, cx: &mut task::Context<'_>) -> bool {
+        match coop::poll_proceed(cx) {
+            Poll::Ready(budget) => {
+                budget.made_progress();
+                true
+            }
+            // tokio has kept the waker until its scheduler gets its turn. Under an executor within the task it never does; such
+            // an executor has wakers of its own, polls again at once, and goes on.
+            Poll::Pending => {
+                let again = std::mem::replace(&mut self.options.put_off.by_budget, true);
+                if !again && !is_task_waker(cx.waker()) {
+                    cx.waker().wake_by_ref();
+                }
+                again
+            }
+        }
+    }
+}

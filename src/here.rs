@@ -1,0 +1,39 @@
+//! What the crate keeps for a thread, within reach of one access.
+//!
+//! To find a thread-local is, for code that does not know whether it will be part of a shared library, as much as a call:
+//! everything in registers is saved. So a call finds it once, and hands it on.
+//!
+//! Each field belongs to the module it is named after, which alone gives it its type, and takes back what it points to
+//! before that goes.
+
+use std::cell::Cell;
+use std::ptr::null;
+
+pub(crate) struct Here {
+    /// `slot`: the thread's own slot, or null.
+    pub(crate) slot: Cell<*const ()>,
+    /// `stack`: the thread's idle stacks, or null.
+    pub(crate) stacks: Cell<*const ()>,
+    /// `context`: the call whose C frames are below, or null.
+    pub(crate) call: Cell<*const ()>,
+}
+
+thread_local! {
+    /// Has no destructor, so it is there for as long as the thread runs any code.
+    static HERE: Here = const {
+        Here {
+            slot: Cell::new(null()),
+            stacks: Cell::new(null()),
+            call: Cell::new(null()),
+        }
+    };
+}
+
+/// Lends the calling thread's.
+#[inline(always)]
+pub(crate) fn with<R>(f: impl FnOnce(&Here) -> R) -> R {
+    // Two steps, or else `f` would be called by `with`, out of line.
+    let here = HERE.with(std::ptr::from_ref);
+    // SAFETY: the thread-local is there for as long as the thread runs, which is longer than `f` does.
+    f(unsafe { &*here })
+}
