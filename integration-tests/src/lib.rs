@@ -8,7 +8,7 @@ mod runtimes;
 mod under_c;
 
 pub use block_on::block_on;
-pub use child::{child, child_task};
+pub use child::{child, child_command, child_task};
 pub use runtimes::{current_thread, on_current_thread, on_worker, workers};
 pub use under_c::{under_c, under_nested_c};
 
