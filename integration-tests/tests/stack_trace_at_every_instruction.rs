@@ -57,6 +57,9 @@ extern "C" fn on_step(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
         // SAFETY: the kernel passes where the thread was interrupted.
         let context = unsafe { &*context.cast::<libc::ucontext_t>() };
         let at = context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
+        if is_linkers(at) {
+            return;
+        }
         LOST.with_borrow_mut(|lost| {
             if let Some(place) = lost.addresses.get_mut(lost.count) {
                 *place = at;
@@ -64,6 +67,14 @@ extern "C" fn on_step(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
             }
         });
     }
+}
+
+/// Whether this is a jump through a table, as the linker makes them for calls into other libraries: some linkers leave their
+/// unwind information out.
+fn is_linkers(at: usize) -> bool {
+    let instruction = std::ptr::with_exposed_provenance::<[u8; 2]>(at);
+    // SAFETY: the thread is about to run what is there.
+    unsafe { *instruction == [0xff, 0x25] }
 }
 
 fn install() {
