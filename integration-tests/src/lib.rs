@@ -2,6 +2,7 @@
 
 mod block_on;
 mod child;
+mod later;
 pub mod meter;
 pub mod process;
 mod runtimes;
@@ -9,6 +10,7 @@ mod under_c;
 
 pub use block_on::block_on;
 pub use child::{child, child_command, child_task};
+pub use later::later;
 pub use runtimes::{current_thread, on_current_thread, on_worker, workers};
 pub use under_c::{under_c, under_nested_c};
 

@@ -4,7 +4,7 @@
 
 use cede_fixtures::{Crowd, Gate};
 use cede_integration_tests::process::Watchdog;
-use cede_integration_tests::{PATIENCE, under_c, workers};
+use cede_integration_tests::{PATIENCE, later, under_c, workers};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,7 +97,7 @@ fn callbacks_of_the_calls_themselves_run() {
                         mine.wait();
                         under_c(|| {
                             cede::callback(async {
-                                tokio::task::yield_now().await;
+                                later().await;
                                 if let Some(next) = next {
                                     next.open();
                                 }

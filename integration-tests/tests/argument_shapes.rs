@@ -3,7 +3,7 @@
 
 use cede::Refused;
 use cede_fixtures::args::{self, Block, Floats, Mixed, multiplied};
-use cede_integration_tests::{on_current_thread, on_worker, under_c, workers};
+use cede_integration_tests::{later, on_current_thread, on_worker, under_c, workers};
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::future::Future;
@@ -31,7 +31,7 @@ where
     let waits = asked.waits;
     let answered = cede::callback(async move {
         if waits {
-            tokio::task::yield_now().await;
+            later().await;
         }
         future.await
     });
@@ -158,7 +158,7 @@ thread_local! {
 unsafe extern "C" fn no_arguments() -> c_int {
     let number = NEXT.replace(NEXT.get() + 1);
     cede::callback(async move {
-        tokio::task::yield_now().await;
+        later().await;
         number
     })
     .unwrap_or(-100)
@@ -212,7 +212,7 @@ fn asks_largely(seed: u8) -> Result<[u8; LARGE], Refused> {
     let sent = large(seed);
     under_c(|| {
         cede::callback(async move {
-            tokio::task::yield_now().await;
+            later().await;
             let mut bytes = sent;
             bytes[0] ^= bytes[LARGE - 1];
             bytes

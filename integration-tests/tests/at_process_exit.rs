@@ -7,8 +7,8 @@ use cede_fixtures::plain::empty;
 use cede_fixtures::{Crowd, Gate};
 use cede_integration_tests::process::Watchdog;
 use cede_integration_tests::{
-    PATIENCE, block_on, child, child_task, current_thread, on_current_thread, on_worker, under_c,
-    workers,
+    PATIENCE, block_on, child, child_task, current_thread, later, on_current_thread, on_worker,
+    under_c, workers,
 };
 use std::future::Future;
 use std::process::{Output, exit};
@@ -117,7 +117,7 @@ fn by_a_callback() {
     in_a_child("by_a_callback", || {
         at_exit(calls_back);
         let ends = async {
-            tokio::task::yield_now().await;
+            later().await;
             exit(WELL)
         };
         let _never = on_worker(1, cede::call(|| under_c(|| cede::callback(ends))));

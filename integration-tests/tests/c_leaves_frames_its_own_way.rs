@@ -3,7 +3,7 @@
 
 use cede::Refused;
 use cede_fixtures::{bridge, jump};
-use cede_integration_tests::{on_current_thread, on_worker, workers};
+use cede_integration_tests::{later, on_current_thread, on_worker, workers};
 use std::ffi::c_int;
 use std::future::Future;
 use std::panic::panic_any;
@@ -21,7 +21,7 @@ async fn ready(arg: c_int) -> c_int {
 }
 
 async fn waits(arg: c_int) -> c_int {
-    tokio::task::yield_now().await;
+    later().await;
     arg + cede::call(|| 1).await
 }
 
@@ -149,7 +149,7 @@ fn to_a_stack_of_its_own_from_which_a_call_is_suspended() {
             .suspendable()
             .await;
         });
-        tokio::task::yield_now().await;
+        later().await;
         cancelled.abort();
         assert!(cancelled.await.unwrap_err().is_cancelled());
     });

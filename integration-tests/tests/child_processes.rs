@@ -4,7 +4,7 @@
 use cede_fixtures::process::{forked, run};
 use cede_fixtures::{Crowd, Gate};
 use cede_integration_tests::process::Watchdog;
-use cede_integration_tests::{PATIENCE, on_current_thread, on_worker, under_c, workers};
+use cede_integration_tests::{PATIENCE, later, on_current_thread, on_worker, under_c, workers};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ fn of_a_call_with_callbacks() {
         let before = forked(1);
         let in_between = under_c(|| {
             cede::callback(async {
-                tokio::task::yield_now().await;
+                later().await;
                 let directly = forked(2);
                 directly + cede::call(|| run(c"sh", [c"-c", c"exit 10"])).await
             })

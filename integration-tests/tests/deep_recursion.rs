@@ -3,7 +3,7 @@
 
 use cede_fixtures::deep::{checksum, recurse_bytes};
 use cede_fixtures::{Callback, bridge, room};
-use cede_integration_tests::{child, child_task, on_current_thread, under_c, workers};
+use cede_integration_tests::{child, child_task, later, on_current_thread, under_c, workers};
 use futures::future::BoxFuture;
 use std::ffi::{c_int, c_long, c_void};
 use std::future::Future;
@@ -60,7 +60,7 @@ fn level(depth: usize, growth: Growth, waits: bool) -> BoxFuture<'static, usize>
         }
         if depth == 0 {
             if waits {
-                tokio::task::yield_now().await;
+                later().await;
             }
             return 0;
         }
@@ -194,7 +194,7 @@ type Keeps = unsafe extern "C" fn(Callback, *mut c_void, c_int) -> c_long;
 fn spoilt(keeps: Keeps, bytes: c_int) -> c_long {
     let mut f = |_: c_int| {
         let answer = cede::callback(async {
-            tokio::task::yield_now().await;
+            later().await;
             cede::call(|| grow_c(1 << 20)).await;
             grow_rust(128 << 10)
         });

@@ -2,7 +2,7 @@
 //! aligned stack, registers, rounding.
 
 use cede_fixtures::{Callback, bridge, machine};
-use cede_integration_tests::{on_current_thread, on_worker};
+use cede_integration_tests::{later, on_current_thread, on_worker};
 use std::ffi::{c_int, c_void};
 use std::hint::black_box;
 
@@ -27,7 +27,7 @@ fn across(fixture: AcrossCallback, waits: bool) -> impl FnOnce() -> c_int + Send
             let answer = cede::callback(async {
                 assert_eq!(misaligned(), 0, "in a callback");
                 if waits {
-                    tokio::task::yield_now().await;
+                    later().await;
                 }
                 let inner = cede::call(|| {
                     assert_eq!(misaligned(), 0, "in a call");

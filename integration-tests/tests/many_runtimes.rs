@@ -2,7 +2,7 @@
 
 use cede_fixtures::plain::empty;
 use cede_integration_tests::process::Watchdog;
-use cede_integration_tests::{current_thread, on_worker, under_c, workers};
+use cede_integration_tests::{current_thread, later, on_worker, under_c, workers};
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -75,7 +75,7 @@ fn within_a_call() {
         let asks = || {
             under_c(|| {
                 cede::callback(async {
-                    tokio::task::yield_now().await;
+                    later().await;
                     empty(1)
                 })
             })

@@ -3,7 +3,7 @@
 
 use cede::Refused;
 use cede_fixtures::plain::empty;
-use cede_integration_tests::{on_current_thread, on_worker, under_c, workers};
+use cede_integration_tests::{later, on_current_thread, on_worker, under_c, workers};
 use futures::FutureExt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, panic_any};
@@ -78,7 +78,7 @@ fn a_lock_in_the_callback_is_poisoned_before_c_goes_on() {
             let refused = under_c(|| {
                 cede::callback(async {
                     let _asynchronous = asynchronous.lock().await;
-                    tokio::task::yield_now().await;
+                    later().await;
                     let _guard = mutex.lock().unwrap();
                     panic_any(Marked(3));
                 })
@@ -131,7 +131,7 @@ async fn a_thousand_times(may_park: bool) {
             let parks = cede::call(|| {
                 let refused = under_c(|| {
                     cede::callback(async {
-                        tokio::task::yield_now().await;
+                        later().await;
                         panic_any(Marked(number));
                     })
                 });

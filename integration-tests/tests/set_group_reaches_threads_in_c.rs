@@ -7,7 +7,7 @@
 use cede_fixtures::plain::empty;
 use cede_fixtures::{Crowd, Gate};
 use cede_integration_tests::process::Watchdog;
-use cede_integration_tests::{PATIENCE, under_c, workers};
+use cede_integration_tests::{PATIENCE, later, under_c, workers};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -45,7 +45,7 @@ fn whatever_they_do() {
                         let call = cede::call(|| {
                             under_c(|| {
                                 cede::callback(async {
-                                    tokio::task::yield_now().await;
+                                    later().await;
                                     empty(1)
                                 })
                             })

@@ -2,7 +2,9 @@
 //! it ends.
 
 use cede_fixtures::trace::return_addresses;
-use cede_integration_tests::{child_command, child_task, on_current_thread, on_worker, under_c};
+use cede_integration_tests::{
+    child_command, child_task, later, on_current_thread, on_worker, under_c,
+};
 use std::backtrace::Backtrace;
 use std::future::{Future, poll_fn};
 use std::panic::catch_unwind;
@@ -94,7 +96,7 @@ fn after_a_callback_has_waited() {
     let waits = || {
         under_c(|| {
             cede::callback(async {
-                tokio::task::yield_now().await;
+                later().await;
                 taken_in_a_callback()
             })
         })

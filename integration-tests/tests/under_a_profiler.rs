@@ -5,7 +5,7 @@ use cede::{Refused, StandbyThreads};
 use cede_fixtures::plain::empty;
 use cede_fixtures::trace::return_addresses;
 use cede_integration_tests::process::Watchdog;
-use cede_integration_tests::{current_thread, under_c};
+use cede_integration_tests::{current_thread, later, under_c};
 use std::ffi::c_int;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, panic_any};
@@ -115,7 +115,7 @@ impl Drop for Storm {
 
 async fn answers(n: i32) -> i32 {
     if n % 3 == 0 {
-        tokio::task::yield_now().await;
+        later().await;
     }
     cede::call(|| under_c(|| cede::callback(async { empty(n) })).unwrap()).await
 }
@@ -241,7 +241,7 @@ fn that_counts_on_a_current_thread_runtime() {
                     let asks = move || {
                         under_c(|| {
                             cede::callback(async move {
-                                tokio::task::yield_now().await;
+                                later().await;
                                 let inner = cede::call(move || {
                                     under_c(|| cede::callback(async move { empty(n) }))
                                 });
