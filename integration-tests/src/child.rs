@@ -12,11 +12,17 @@ const TASK: &str = "CEDE_TEST_TASK";
 /// If the process cannot be started.
 #[must_use]
 pub fn child(test: &str, task: &str) -> Output {
-    Command::new(std::env::current_exe().unwrap())
+    child_command(test, task).output().unwrap()
+}
+
+/// What [`child`] runs, for more to be said about it.
+#[must_use]
+pub fn child_command(test: &str, task: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
-        .env(TASK, task)
-        .output()
-        .unwrap()
+        .env(TASK, task);
+    command
 }
 
 /// What this process was started for, if it is a child.

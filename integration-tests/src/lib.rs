@@ -2,13 +2,15 @@
 
 mod block_on;
 mod child;
+mod later;
 pub mod meter;
 pub mod process;
 mod runtimes;
 mod under_c;
 
 pub use block_on::block_on;
-pub use child::{child, child_task};
+pub use child::{child, child_command, child_task};
+pub use later::later;
 pub use runtimes::{current_thread, on_current_thread, on_worker, workers};
 pub use under_c::{under_c, under_nested_c};
 

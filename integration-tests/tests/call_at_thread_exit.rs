@@ -86,3 +86,30 @@ fn under_a_callback() {
     let answer = block_on(cede::call(|| under_c(|| cede::callback(async { 1 }))));
     assert_eq!(answer, Ok(1));
 }
+
+/// C's own destructors of what it keeps for a thread run after all of Rust's.
+#[test]
+fn in_a_destructor_of_cs() {
+    extern "C" fn destroy(value: *mut libc::c_void) {
+        // SAFETY: what was set below, given up there.
+        drop(unsafe { Box::from_raw(value.cast::<CallsAtTheEnd>()) });
+    }
+    let mut key = 0;
+    // SAFETY: makes a key, whose destructor takes what is set for it below.
+    let made = unsafe { libc::pthread_key_create(&raw mut key, Some(destroy)) };
+    assert_eq!(made, 0);
+    for calls_before in [false, true] {
+        let (report, reports) = channel();
+        std::thread::spawn(move || {
+            if calls_before {
+                under_a_callback();
+            }
+            let value = Box::into_raw(Box::new(CallsAtTheEnd(report)));
+            // SAFETY: the key is there for good.
+            assert_eq!(unsafe { libc::pthread_setspecific(key, value.cast()) }, 0);
+        })
+        .join()
+        .unwrap();
+        assert_eq!(reports.recv(), Ok(ALL), "calls before: {calls_before}");
+    }
+}

@@ -2,8 +2,10 @@
 
 use cede_fixtures::{bridge, thread};
 use cede_integration_tests::{on_current_thread, on_worker, under_c, workers};
-use std::ffi::c_int;
+use std::ffi::{c_int, c_long};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Barrier;
 
 fn waits_and_calls() -> thread::Around {
     let mut f = |_: c_int| {
@@ -60,4 +62,66 @@ fn suspended() {
             same(cede::call(waits_and_calls).suspendable().await);
         }
     });
+}
+
+/// The kernel's number of the thread before each callback and after it.
+fn numbers() -> Vec<c_long> {
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        seen.push(thread::number());
+        under_c(|| cede::callback(tokio::time::sleep(Duration::from_micros(100)))).unwrap();
+        seen.push(thread::number());
+        under_c(|| cede::callback(cede::call(|| ()))).unwrap();
+    }
+    seen
+}
+
+#[test]
+fn as_the_kernel_counts_them() {
+    async fn all_the_same() {
+        for _ in 0..10 {
+            let seen = cede::call(numbers).await;
+            assert!(seen.iter().all(|number| *number == seen[0]), "{seen:?}");
+        }
+    }
+    on_worker(1, async {
+        let tasks: Vec<_> = (0..4).map(|_| tokio::spawn(all_the_same())).collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+}
+
+/// What C keeps for its thread is there after a callback, although other tasks had C keep something else meanwhile: on other
+/// threads.
+#[test]
+fn with_what_c_keeps_for_the_thread() {
+    async fn keeps(value: c_int, barrier: Arc<Barrier>) {
+        for _ in 0..10 {
+            let kept = cede::call(|| {
+                let mut f = |_: c_int| {
+                    // Nobody goes on before all have had C keep their value.
+                    let met = cede::callback(async {
+                        barrier.wait().await;
+                    });
+                    c_int::from(met.is_err())
+                };
+                let (cb, ud) = bridge(&mut f);
+                // SAFETY: `f` outlives the call.
+                unsafe { thread::local_across(cb, ud, value) }
+            });
+            assert_eq!(kept.await, value);
+        }
+    }
+    for count in [1, 2] {
+        on_worker(count, async {
+            let barrier = Arc::new(Barrier::new(4));
+            let tasks: Vec<_> = (1..5)
+                .map(|value| tokio::spawn(keeps(value, barrier.clone())))
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+    }
 }
