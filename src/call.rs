@@ -294,11 +294,14 @@ where
             };
             // The closure alone, not all of `Work`: that was written in parts a moment ago, and to read it as a whole would wait
             // until the last of them has left the processor's store buffer.
-            // SAFETY: moved out, once: what is left behind is overwritten, not dropped, as soon as the closure is through, and
-            // nobody looks at it before.
+            // SAFETY: moved out, once, and not dropped in its place: overwritten below, unless there is nothing to drop.
             let f = unsafe { std::ptr::read(f) };
+            if std::mem::needs_drop::<F>() {
+                // SAFETY: by this function's contract; what is overwritten was moved out.
+                unsafe { this.write(Self::Spent) };
+            }
             let returned = f();
-            // SAFETY: by this function's contract.
+            // SAFETY: by this function's contract; what is overwritten has nothing to drop.
             unsafe { this.write(Self::Done(returned)) };
         });
         match outcome {

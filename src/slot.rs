@@ -40,6 +40,7 @@ mod record;
 mod self_test;
 mod standby;
 mod thread;
+mod turns;
 
 use life::Life;
 pub(crate) use thread::{

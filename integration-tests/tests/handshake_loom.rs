@@ -140,9 +140,12 @@ fn owner_and_monitor_give_the_slot_away_once() {
         }
         let taken = monitor.join().unwrap();
         assert!(given != taken, "exactly one of them gives it away");
-        assert!(handshake.is_lost());
         assert_eq!(handshake.close(), Verdict::Lost);
-        assert!(!handshake.is_lost());
+        assert_eq!(
+            handshake.open(),
+            Verdict::Kept,
+            "the next frame's claim is free"
+        );
     });
 }
 

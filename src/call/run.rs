@@ -144,8 +144,10 @@ impl Core {
         let stack = stack.expect("one of the two is there");
         // SAFETY: by this function's contract.
         let context = ManuallyDrop::into_inner(unsafe { self.begin_on(stack, cx) });
-        // SAFETY: the context stays in this frame. The stack is idle, and the job may be run by this function's contract.
-        let back = unsafe { cross(here, &context, marks, || stack.run(job)) };
+        // SAFETY: the stack is idle, and the job may be run by this function's contract.
+        let run = || unsafe { stack.run(job) };
+        // SAFETY: the context stays in this frame.
+        let back = unsafe { cross(here, &context, marks, run) };
         drop(lent);
         acquired.into_iter().for_each(stack::release);
         self.wind_up(&context, back)
@@ -185,8 +187,10 @@ impl Core {
         let waker = Some(cx.waker());
         // SAFETY: the label is part of `self`, which is pinned, and the waker outlives this poll.
         let context = unsafe { Context::new(&self.options.label, Ground::ThreadStack, waker) };
-        // SAFETY: the context stays in this frame, and the job may be run by this function's contract.
-        let back = unsafe { cross(here, &context, marks, || (job.run)(job.argument)) };
+        // SAFETY: the job may be run by this function's contract.
+        let run = || unsafe { (job.run)(job.argument) };
+        // SAFETY: the context stays in this frame.
+        let back = unsafe { cross(here, &context, marks, run) };
         self.wind_up(&context, back)
     }
 }

@@ -113,14 +113,29 @@ impl Core {
         job: Job,
         cx: &mut task::Context<'_>,
     ) -> Progress {
-        if thread.count_brief_call() {
+        if !thread.take_brief_call() {
             // SAFETY: by this function's contract.
             return unsafe { self.start_brief_in_turn(here, thread, job, cx) };
         }
+        // SAFETY: by this function's contract.
+        unsafe { self.make_brief(here, thread, job, cx) }
+    }
+
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    #[inline(always)]
+    unsafe fn make_brief(
+        &mut self,
+        here: &Here,
+        thread: &ThreadSlot,
+        job: Job,
+        cx: &mut task::Context<'_>,
+    ) -> Progress {
         // SAFETY: what is lent comes back in this function, before that of any call around it.
         let Some(stack) = (unsafe { self.lend_stack(here) }) else {
             // SAFETY: by this function's contract.
-            return unsafe { self.start_brief_otherwise(here, thread, job, cx) };
+            return unsafe { self.make_brief_otherwise(here, thread, job, cx) };
         };
         let losses = thread.losses();
         // SAFETY: by this function's contract.
@@ -153,18 +168,19 @@ impl Core {
         if !self.has_budget(cx) {
             return Progress::Pending;
         }
+        thread.begin_brief_turn();
         // SAFETY: by this function's contract.
-        unsafe { self.start_brief(here, thread, job, cx) }
+        unsafe { self.make_brief(here, thread, job, cx) }
     }
 
-    /// As [`start_brief`](Self::start_brief), for calls that want something else than most.
+    /// As [`make_brief`](Self::make_brief), for calls that want something else than most.
     ///
     /// # Safety
     ///
     /// As [`poll`](Self::poll).
     #[cold]
     #[inline(never)]
-    unsafe fn start_brief_otherwise(
+    unsafe fn make_brief_otherwise(
         &mut self,
         here: &Here,
         thread: &ThreadSlot,

@@ -6,6 +6,7 @@ use super::handshake::{Handshake, Verdict};
 use super::life::{Life, Outlook};
 use super::record::{self, Record};
 use super::standby::Standby;
+use super::turns::Turns;
 use super::{monitor, self_test};
 use crate::here::{self, Here};
 use crate::observe;
@@ -84,13 +85,8 @@ pub(crate) struct ThreadSlot {
     known: RefCell<KnownJob>,
     /// Frames that have ended without the slot.
     losses: Cell<u32>,
-    /// Brief calls made.
-    brief_calls: Cell<u32>,
+    brief_calls: Turns,
 }
-
-/// So many brief calls count as one of what tokio's budget is made for: each takes a fraction of a microsecond or so, and to
-/// ask the budget takes about as long as to call C. Guessed.
-const BRIEF_CALLS_A_TURN: u32 = 16;
 
 thread_local! {
     static THREAD: ThreadSlot = ThreadSlot {
@@ -101,7 +97,7 @@ thread_local! {
         scope_poll: const { Cell::new(0) },
         known: RefCell::default(),
         losses: const { Cell::new(0) },
-        brief_calls: const { Cell::new(0) },
+        brief_calls: const { Turns::new() },
     };
 }
 
@@ -205,12 +201,15 @@ impl ThreadSlot {
         self.allowance.makes_room(made)
     }
 
-    /// Counts a brief call; whether it is the turn of tokio's budget.
+    /// Whether a brief call may be made without asking tokio's budget; if so, it is made.
     #[inline]
-    pub(crate) fn count_brief_call(&self) -> bool {
-        let calls = self.brief_calls.get().wrapping_add(1);
-        self.brief_calls.set(calls);
-        calls % BRIEF_CALLS_A_TURN == 0
+    pub(crate) fn take_brief_call(&self) -> bool {
+        self.brief_calls.take()
+    }
+
+    /// A brief call is about to ask tokio's budget, for itself and some more.
+    pub(crate) fn begin_brief_turn(&self) {
+        self.brief_calls.begin(Instant::now());
     }
 
     /// The marks of the frame that is open on this thread, for code that is in Rust and goes to C.

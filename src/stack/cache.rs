@@ -128,19 +128,21 @@ fn cache(here: &Here) -> Option<&Cache> {
 pub(crate) fn acquire(bytes: u32, describe: Describe) -> io::Result<Stack> {
     overflow::install(describe);
     let size = Size::holding(bytes as usize);
-    let Size::Class(class) = size else {
-        return Stack::new(size);
-    };
+    // Also for the sake of the alternate stack.
     let kept = CACHE.try_with(|cache| {
         here::with(|here| here.stacks.set(std::ptr::from_ref(cache).cast()));
+        let Size::Class(class) = size else {
+            return None;
+        };
         let on_shelf = (size == Size::DEFAULT).then(|| cache.shelf.take());
         on_shelf
             .flatten()
             .or_else(|| cache.stacks.borrow_mut()[class].pop())
     });
-    match kept.ok().flatten() {
-        Some(stack) => Ok(stack),
-        None => pooled_or_new(class),
+    match (kept.ok().flatten(), size) {
+        (Some(stack), _) => Ok(stack),
+        (None, Size::Class(class)) => pooled_or_new(class),
+        (None, size) => Stack::new(size),
     }
 }
 
