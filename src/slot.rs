@@ -38,6 +38,7 @@ mod life;
 mod monitor;
 mod record;
 mod self_test;
+mod signals;
 mod standby;
 mod thread;
 mod turns;

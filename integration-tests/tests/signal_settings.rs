@@ -1,6 +1,6 @@
 //! Calls leave the thread's signal settings alone, and so do callbacks: its mask, its alternate stack.
 
-use cede_integration_tests::{on_current_thread, under_c};
+use cede_integration_tests::{on_current_thread, on_worker, under_c};
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
@@ -98,4 +98,27 @@ fn a_threads_own_alternate_stack_stays() {
     })
     .join()
     .unwrap();
+}
+
+/// A brief call cedes nothing until its callback waits: the thread that then takes over is started in the midst of C.
+#[test]
+fn a_thread_that_takes_over_does_not_block_what_c_blocks() {
+    let signal = libc::SIGRTMIN() + 8;
+    let blocked_by_others = on_worker(1, async move {
+        let (ask, asked) = tokio::sync::oneshot::channel();
+        let other = tokio::spawn(async move {
+            let here = blocked();
+            let _ = ask.send(());
+            here
+        });
+        let call = cede::call(|| {
+            set_blocked(libc::SIG_BLOCK, signal);
+            let waited = under_c(|| cede::callback(asked));
+            set_blocked(libc::SIG_UNBLOCK, signal);
+            waited
+        });
+        call.brief().await.unwrap().unwrap();
+        other.await.unwrap()
+    });
+    assert!(!blocked_by_others.contains(&signal));
 }

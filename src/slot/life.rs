@@ -17,6 +17,7 @@
 //! 5. **Identity.** Ids of runtimes may be used again. A life is looked up by id only among those that are not closed.
 
 use super::record;
+use super::signals::SignalMask;
 use super::standby::{Standby, on_standby_thread};
 use crate::config::{self, StandbyThreads};
 use crate::observe;
@@ -103,7 +104,10 @@ impl Life {
     /// A standby to arm with, or why there is none.
     ///
     /// Also when the life is closed: a call that begins while the runtime shuts down must not keep its worker from doing so.
-    pub(super) fn standby(self: &Arc<Self>) -> Result<Arc<Standby>, NoStandby> {
+    pub(super) fn standby(
+        self: &Arc<Self>,
+        signals: SignalMask,
+    ) -> Result<Arc<Standby>, NoStandby> {
         let threads = {
             let mut state = lock(&self.state);
             if let Some(standby) = state.idle.pop() {
@@ -114,7 +118,7 @@ impl Life {
         if observe::gauge::STANDBY_THREADS.get() >= config::get().max_standby_threads {
             return Err(NoStandby::AtLimit);
         }
-        Standby::start(self.clone(), &threads).ok_or(NoStandby::NoThread)
+        Standby::start(self.clone(), &threads, signals).ok_or(NoStandby::NoThread)
     }
 
     /// Gives back a standby that was not armed after all.

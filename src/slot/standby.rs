@@ -17,6 +17,7 @@
 //! 4. The thread shuts its own runtime down when it is told to exit. Nobody waits for it.
 
 use super::life::Life;
+use super::signals::SignalMask;
 use crate::config::StandbyThreads;
 use crate::observe;
 use crate::sync::lock;
@@ -51,8 +52,12 @@ pub(super) struct Standby {
 }
 
 impl Standby {
-    /// Starts a standby thread. `None` if the system has no thread to give.
-    pub(super) fn start(life: Arc<Life>, threads: &StandbyThreads) -> Option<Arc<Self>> {
+    /// Starts a standby thread, which blocks `signals`. `None` if the system has no thread to give.
+    pub(super) fn start(
+        life: Arc<Life>,
+        threads: &StandbyThreads,
+        signals: SignalMask,
+    ) -> Option<Arc<Self>> {
         let mut builder = Builder::new_current_thread();
         builder.max_blocking_threads(1);
         threads.configure(&mut builder);
@@ -70,6 +75,7 @@ impl Standby {
         let spawned = catch_unwind(AssertUnwindSafe(|| {
             drop(standby.handle.spawn_blocking(move || {
                 ON_STANDBY.set(true);
+                signals.apply();
                 body.upgrade().inspect(|standby| standby.hold());
             }));
         }));

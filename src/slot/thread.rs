@@ -5,6 +5,7 @@ use super::core::{self, Attempt, Way, has_core};
 use super::handshake::{Handshake, Verdict};
 use super::life::{Life, Outlook};
 use super::record::{self, Record};
+use super::signals::SignalMask;
 use super::standby::Standby;
 use super::turns::Turns;
 use super::{monitor, self_test};
@@ -86,6 +87,8 @@ pub(crate) struct ThreadSlot {
     /// Frames that have ended without the slot.
     losses: Cell<u32>,
     brief_calls: Turns,
+    /// As it was before the thread's first call.
+    signals: SignalMask,
 }
 
 thread_local! {
@@ -98,6 +101,7 @@ thread_local! {
         known: RefCell::default(),
         losses: const { Cell::new(0) },
         brief_calls: const { Turns::new() },
+        signals: SignalMask::current(),
     };
 }
 
@@ -344,7 +348,7 @@ impl ThreadSlot {
         if !self_test::passed() || !monitor::ensure_running() {
             return Some(Way::Plain);
         }
-        match life.standby() {
+        match life.standby(self.signals) {
             Ok(standby) => Some(Way::Arm(standby)),
             Err(why) => {
                 observe::no_standby(why);
