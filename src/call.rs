@@ -183,6 +183,11 @@ where
     /// libgit2), recursive mutexes (SQLite in serialized mode deadlocks; `SQLITE_CONFIG_MULTITHREAD` is fine), current
     /// contexts (EGL, CPython, Tcl). Keep them apart with [`Config::on_switch`](crate::Config::on_switch).
     ///
+    /// # Profilers
+    ///
+    /// The few instructions that switch to a stack that is set aside, and from it, cannot be unwound. A profiler that walks
+    /// stacks in its signal handler may lose a trace there, or crash. (Other calls can be unwound at every instruction.)
+    ///
     /// # Soundness
     ///
     /// Suspended stacks do not nest, and some safe code takes for granted that a thread's frames do: code that puts a pointer
