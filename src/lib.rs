@@ -73,6 +73,9 @@
 //!   calls; under CPU load the monitor waits for a processor like any thread.
 //! - **Cancellation.** C cannot be interrupted by dropping a future: see [`call`].
 //! - **Siblings.** While C runs, or a callback parks, nothing else of the same *task* is polled.
+//! - **`longjmp`** over Rust's frames is undefined behaviour, here as anywhere; within C's own frames it is fine, also on a C
+//!   stack. Where a library reports errors that way (Lua, libpng), Rust under C returns a code, and a function in C that called
+//!   it raises the error when Rust's frame has gone. Nor may Rust under C call what may raise one, unless C catches it first.
 //! - **Threads.** Each call that blocks for long holds a thread, up to [`Config::max_standby_threads`].
 //! - **tokio's metrics.** The crate keeps one idle task in every multi-thread runtime that has made a call, so
 //!   `num_alive_tasks` does not fall to zero while it runs; and one blocking thread of it while standby threads serve it. Both

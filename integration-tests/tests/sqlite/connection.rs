@@ -28,7 +28,7 @@ pub(crate) struct Connection {
 
 /// A connection, for use by the code that SQLite calls back on it.
 #[derive(Clone, Copy)]
-pub(crate) struct Raw(*mut sqlite3);
+pub(crate) struct Raw(pub(crate) *mut sqlite3);
 
 // SAFETY: with `SQLITE_OPEN_NOMUTEX` a connection belongs to no thread; the tests use one from a
 // single task.
@@ -40,10 +40,16 @@ impl Connection {
     }
 
     pub(crate) fn open(name: &CStr) -> Self {
+        Self::open_on(name, None)
+    }
+
+    /// With the file system of this name, or SQLite's own.
+    pub(crate) fn open_on(name: &CStr, vfs: Option<&CStr>) -> Self {
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+        let vfs = vfs.map_or(null(), CStr::as_ptr);
         let mut db = null_mut();
-        // SAFETY: the name ends in NUL.
-        let code = unsafe { sqlite3_open_v2(name.as_ptr(), &mut db, flags, null()) };
+        // SAFETY: the names end in NUL.
+        let code = unsafe { sqlite3_open_v2(name.as_ptr(), &mut db, flags, vfs) };
         assert_eq!(code, SQLITE_OK);
         Self {
             raw: Raw(db),
@@ -196,7 +202,7 @@ impl Connection {
     }
 
     /// Keeps a closure for as long as the connection is open.
-    fn keep<F: Send + 'static>(&mut self, f: F) -> *mut c_void {
+    pub(crate) fn keep<F: Send + 'static>(&mut self, f: F) -> *mut c_void {
         let mut f = Box::new(f);
         let data = (&raw mut *f).cast();
         self.kept.push(f);
@@ -256,12 +262,18 @@ impl Raw {
         // SAFETY: the connection is open.
         let message = unsafe { sqlite3_errmsg(self.0) };
         // SAFETY: SQLite's messages end in NUL and are there until its next use.
-        let message = unsafe { CStr::from_ptr(message) };
-        Failure {
-            code,
-            message: message.to_string_lossy().into_owned(),
-        }
+        let message = unsafe { text_of(message) };
+        Failure { code, message }
     }
+}
+
+/// # Safety
+///
+/// `start` points to a text of UTF-8 that ends in NUL.
+pub(crate) unsafe fn text_of(start: *const c_char) -> String {
+    // SAFETY: by this function's contract.
+    let text = unsafe { CStr::from_ptr(start) };
+    text.to_string_lossy().into_owned()
 }
 
 /// # Safety
