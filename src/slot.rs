@@ -27,13 +27,17 @@
 //!    handle entered is taken for one of that runtime's.
 //!
 //! The parts: [`handshake`] and `doze` are the pure protocols, `record` what the monitor sees of a thread, [`core`]
-//! tokio's hand-off, `standby` the thread that takes over, `life` the runtime it works for, `monitor` the scan, and
-//! [`thread`] what the owner does.
+//! tokio's hand-off, `standby` the thread that takes over, `life` the runtime it works for, `monitor` the scan. Of the owner,
+//! [`thread`] is what it knows, `job` how it finds out what it is, `frame` where it is, [`cede`] what it does; `allowance` and
+//! `turns` say how long it may go on doing so.
 
 mod allowance;
+mod cede;
 mod core;
 mod doze;
+mod frame;
 mod handshake;
+mod job;
 mod life;
 mod monitor;
 mod record;
@@ -43,11 +47,10 @@ mod standby;
 mod thread;
 mod turns;
 
+pub(crate) use frame::{Frame, FrameGuard, Marks};
+pub(crate) use job::{Job, in_local_set, in_task_without_worker, is_task_waker};
 use life::Life;
-pub(crate) use thread::{
-    Frame, FrameGuard, Job, Marks, ThreadSlot, in_local_set, in_task_without_worker, is_task_waker,
-    known_thread, with_thread,
-};
+pub(crate) use thread::{ThreadSlot, known_thread, with_thread};
 
 use crate::config::StandbyThreads;
 use tokio::runtime::{Handle, RuntimeFlavor};
