@@ -22,6 +22,7 @@
 
 mod drive;
 mod parker;
+pub(crate) mod typed;
 
 pub(crate) use drive::{Driven, drive_or_suspend, poll_once};
 
@@ -107,7 +108,12 @@ pub fn callback_local<Fut: Future>(future: Fut) -> Result<Fut::Output, Refused> 
 
 #[inline]
 fn run<Fut: Future>(future: Fut) -> Result<Fut::Output, Refused> {
-    let _errno = errno::Keep::new();
+    run_local(&errno::Keep::new(), future)
+}
+
+/// [`callback_local`] for who keeps errno already.
+#[inline]
+fn run_local<Fut: Future>(_: &errno::Keep, future: Fut) -> Result<Fut::Output, Refused> {
     let mut cell = Cell::Running(future);
     // SAFETY: the cell stays in this frame, untouched, until `ask` has returned; then nobody uses `asked` any more.
     let asked = unsafe { Asked::new(&mut cell) };

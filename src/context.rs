@@ -12,6 +12,10 @@
 //!    touches the context while the other runs.
 //! 3. The first panic is kept; it and a cancellation refuse every later callback before it reaches the task side.
 
+mod lent;
+
+pub(crate) use lent::{find, lend};
+
 use crate::asked::{Answer, Asked};
 use crate::error::Refused;
 use crate::here::{self, Here};
@@ -61,6 +65,8 @@ pub(crate) struct Context {
     trouble: OnceCell<Box<Trouble>>,
     /// What the thread-local pointed to before.
     outer: Cell<*const ()>,
+    /// What is lent to C on this call's stack.
+    lent: lent::List,
 }
 
 struct Trouble {
@@ -82,6 +88,7 @@ impl Context {
             task_waker: task_waker.map(NonNull::from),
             trouble: OnceCell::new(),
             outer: Cell::new(null()),
+            lent: Cell::new(null()),
         }
     }
 
@@ -102,6 +109,13 @@ impl Context {
         let waker = self.task_waker.expect("of a call that is not set aside");
         // SAFETY: by the contract of `new`.
         unsafe { waker.as_ref() }
+    }
+
+    /// The call that was found where this one was entered.
+    #[inline]
+    fn outer(&self) -> Option<&Context> {
+        // SAFETY: null, or by rule 1 the context of a call that is found again when this one is left.
+        unsafe { self.outer.get().cast::<Context>().as_ref() }
     }
 
     /// Makes this the call that code under C finds, until the guard drops.

@@ -24,6 +24,12 @@ pub enum Refused {
     /// The future is not ready, and to wait for it here would stop the only thread that can make it so: a current-thread
     /// runtime or a `LocalSet`. Make the call [`suspendable`](crate::Call::suspendable).
     WouldStarve,
+    /// This [`Callback`](crate::Callback) is running, or pending, further out, and its closure is one that cannot be
+    /// entered twice ([`Callback::shared`](crate::Callback::shared) can).
+    Reentered,
+    /// The function of a [`bare`](crate::Callback::bare) callback was called where none of its type is lent: on another
+    /// thread, or after the function that it was lent to.
+    NotLent,
 }
 
 impl fmt::Display for Refused {
@@ -34,6 +40,8 @@ impl fmt::Display for Refused {
             Self::Panicked => "callback refused: a callback of this call has panicked",
             Self::Panicking => "callback refused: the thread is panicking",
             Self::NotLocal => "callback refused: a future that is not Send cannot run under a call that may change threads",
+            Self::Reentered => "callback refused: its closure is running already",
+            Self::NotLent => "callback refused: a bare callback was called where it is not lent",
             Self::WouldStarve => {
                 "callback refused: waiting here would stop the only thread that can wake it; \
                  make the call suspendable: cede::call(..).suspendable()"

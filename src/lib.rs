@@ -34,8 +34,59 @@
 //!   [`or_errno`](Call::or_errno), [`stack_size`](Call::stack_size), and the ways below.
 //! - [`callback()`] runs a future on the calling task, from Rust code under C; also from the synchronous closures of safe wrappers,
 //!   which become async-capable without being changed.
+//! - [`Callback`] makes a closure the function pointer and the user data that C takes: async or, for comparators and the like, a
+//!   [`leaf`](Callback::leaf) that runs right there. See [below](#closures-for-c).
 //! - [`scope`] and [`spawn`] let many short calls share the cost of ceding.
 //! - [`Config`] and [`StandbyThreads`] are the settings, [`metrics`] the counters.
+//!
+//! # Closures for C
+//!
+//! C takes a function pointer, and mostly a `void *` that it hands through. A [`Callback`] is both, and what C gets if there
+//! is no answer:
+//!
+//! ```
+//! use std::ffi::{CStr, c_char, c_int};
+//! use std::ptr::null_mut;
+//! use libsqlite3_sys as sqlite;
+//!
+//! # let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+//! # runtime.block_on(async { tokio::spawn(async {
+//! # let db = {
+//! #     let mut db = null_mut();
+//! #     unsafe { sqlite::sqlite3_open(c":memory:".as_ptr(), &mut db) };
+//! #     cede::SendPtr::new(db)
+//! # };
+//! # let (send, mut receive) = tokio::sync::mpsc::channel(8);
+//! let mut rows = 0;
+//! let each = cede::Callback::new(
+//!     sqlite::SQLITE_ABORT,
+//!     async |_columns: c_int, values: *mut *mut c_char, _names: *mut *mut c_char| {
+//!         // SAFETY: SQLite passes a row of one column, a text.
+//!         let text = unsafe { CStr::from_ptr(*values) }.to_owned();
+//!         rows += 1;
+//!         send.send(text).await.map_or(sqlite::SQLITE_ABORT, |()| sqlite::SQLITE_OK)
+//!     },
+//! );
+//! let code = cede::call(|| {
+//!     let sql = c"VALUES ('one'), ('two')".as_ptr();
+//!     // SAFETY: the callback is there until SQLite has returned.
+//!     unsafe { sqlite::sqlite3_exec(db.get(), sql, Some(each.data_first()), each.data(), null_mut()) }
+//! })
+//! .named("sqlite3_exec")
+//! .await;
+//! assert_eq!((code, rows), (sqlite::SQLITE_OK, 2));
+//! # unsafe { sqlite::sqlite3_close(db.get()) };
+//! # assert_eq!(receive.recv().await.as_deref(), Some(c"one"));
+//! # }).await.unwrap(); });
+//! ```
+//!
+//! | C | |
+//! |---|---|
+//! | passes the user data first, or last | [`data_first`](Callback::data_first), [`data_last`](Callback::data_last) |
+//! | has it in a context or struct that it passes | [`data_in`](Callback::data_in) |
+//! | has none (`qsort`, `nftw`, `glob`) | [`bare`](Callback::bare) |
+//! | calls a destructor with it in the end | [`give`](Callback::give) |
+//! | calls back while the callback is pending | [`shared`](Callback::shared) |
 //!
 //! # The ways to run C
 //!
@@ -100,6 +151,9 @@
 //! | park, unpark | a thread that waits for a callback's future |
 //! | callback | a future that C waits for |
 //! | refusal | a callback that cannot run ([`Refused`]) |
+//! | fallback | what a [`Callback`] returns to C then |
+//! | leaf | a callback that runs on the C stack and cannot await |
+//! | bare | a callback without user data |
 //!
 //! # How it works
 //!
@@ -125,11 +179,20 @@ mod stack;
 mod sync;
 
 pub use call::{Call, Scope, call, scope, spawn};
+pub use callback::typed::{Callback, Given, SendPtr};
 pub use callback::{callback, callback_local};
 pub use config::{Config, ConfigError, Guards, StandbyThreads};
 pub use errno::{CReturn, Errno};
 pub use error::Refused;
 pub use observe::{Metrics, metrics};
+
+/// What a [`Callback`] is made of: its parameters, and the traits that hold them together. There is rarely a need to name them.
+pub mod typed {
+    pub use crate::callback::typed::{
+        Body, ByArguments, ByFunction, ByValue, Exclusive, Fallback, Function, IntoFallback, Leaf,
+        OfArguments, Sendable, Shared, SharedLeaf, Signature, Value,
+    };
+}
 
 /// The README's programs are tests.
 #[cfg(doctest)]

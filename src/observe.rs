@@ -145,10 +145,37 @@ pub(crate) fn leaked_stack(call: &dyn fmt::Display) {
     });
 }
 
+/// A callback is not run. What only a mistake in the program can bring about is a warning.
 pub(crate) fn refused(call: Option<&dyn fmt::Display>, why: crate::Refused) {
+    use crate::Refused::{NotLent, Reentered};
     counter::REFUSALS.add(1);
-    emit(|| match call {
-        Some(call) => tracing::debug!(target: "cede", %call, %why, "callback refused"),
-        None => tracing::debug!(target: "cede", %why, "callback refused"),
+    emit(|| match (call, why) {
+        (Some(call), Reentered | NotLent) => {
+            tracing::warn!(target: "cede", %call, %why, "callback refused");
+        }
+        (None, Reentered | NotLent) => tracing::warn!(target: "cede", %why, "callback refused"),
+        (Some(call), _) => tracing::debug!(target: "cede", %call, %why, "callback refused"),
+        (None, _) => tracing::debug!(target: "cede", %why, "callback refused"),
+    });
+}
+
+/// A leaf has panicked where there is no call to raise it from.
+pub(crate) fn panicked_outside() {
+    emit(|| {
+        tracing::error!(
+            target: "cede",
+            "a callback panicked outside of any call: the panic goes no further"
+        );
+    });
+}
+
+/// Two bare callbacks of one type would be lent at once.
+pub(crate) fn lent_twice(place: &dyn fmt::Display) {
+    emit(|| {
+        tracing::error!(
+            target: "cede",
+            %place,
+            "two bare callbacks of one type at once: C could not tell them apart"
+        );
     });
 }
