@@ -32,7 +32,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// A suspended call may be forgotten, and its stack then lives on; what it borrows would not:
 ///
-/// ```compile_fail,E0597
+/// ```compile_fail,E0373
 /// let numbers = vec![1, 2, 3];
 /// let _ = cede::call(|| numbers.len()).suspendable();
 /// ```
@@ -63,6 +63,202 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// ```
 /// fn is_send(_: impl Send) {}
 /// is_send(cede::call(|| std::sync::Arc::new(1)));
+/// ```
+///
+/// A typed callback borrows, and what it borrows must be there as long as it is:
+///
+/// ```compile_fail,E0597
+/// let callback;
+/// {
+///     let numbers = vec![1, 2, 3];
+///     callback = cede::Callback::new(0, async |n: i32| n + numbers[0]);
+/// }
+/// let _ = callback.data();
+/// ```
+/// ```
+/// let numbers = vec![1, 2, 3];
+/// let callback;
+/// {
+///     callback = cede::Callback::new(0, async |n: i32| n + numbers[0]);
+/// }
+/// let _ = callback.data();
+/// ```
+///
+/// And what it changes is its own until its last use:
+///
+/// ```compile_fail,E0502
+/// let mut sum = 0;
+/// let callback = cede::Callback::new(0, async |n: i32| { sum += n; n });
+/// assert_eq!(sum, 0);
+/// let _ = callback.data();
+/// ```
+/// ```
+/// let mut sum = 0;
+/// let callback = cede::Callback::new(0, async |n: i32| { sum += n; n });
+/// let _ = callback.data();
+/// assert_eq!(sum, 0);
+/// ```
+///
+/// Under a call that may be suspended, and forgotten, it must not borrow:
+///
+/// ```compile_fail,E0597
+/// let number = 1;
+/// let callback = cede::Callback::new(0, async |n: i32| n + number);
+/// let _ = cede::call(|| callback.data()).suspendable();
+/// ```
+/// ```
+/// let number = 1;
+/// let callback = cede::Callback::new(0, async |n: i32| n + number);
+/// let _ = cede::call(|| callback.data());
+/// ```
+///
+/// Its functions are C's to call:
+///
+/// ```compile_fail,E0133
+/// let callback = cede::Callback::leaf(0, |n: i32| n);
+/// callback.data_first()(callback.data(), 1);
+/// ```
+/// ```
+/// let callback = cede::Callback::leaf(0, |n: i32| n);
+/// unsafe { callback.data_first()(callback.data(), 1) };
+/// ```
+///
+/// Arguments are not to be guessed:
+///
+/// ```compile_fail,E0282
+/// let callback = cede::Callback::leaf(0, |n| 0);
+/// ```
+/// ```
+/// let callback = cede::Callback::leaf(0, |n: i32| 0);
+/// ```
+///
+/// It moves to another thread only if its closure may:
+///
+/// ```compile_fail,E0277
+/// fn is_send(_: impl Send) {}
+/// let number = std::rc::Rc::new(1);
+/// is_send(cede::Callback::new(0, async move |n: i32| n + *number));
+/// ```
+/// ```
+/// fn is_send(_: impl Send) {}
+/// let number = std::sync::Arc::new(1);
+/// is_send(cede::Callback::new(0, async move |n: i32| n + *number));
+/// ```
+///
+/// And is shared with one only then:
+///
+/// ```compile_fail,E0277
+/// fn is_sync(_: impl Sync) {}
+/// let number = std::rc::Rc::new(1);
+/// is_sync(cede::Callback::new(0, async move |n: i32| n + *number));
+/// ```
+/// ```
+/// fn is_sync(_: impl Sync) {}
+/// let number = std::cell::Cell::new(1);
+/// is_sync(cede::Callback::new(0, async move |n: i32| n + number.get()));
+/// ```
+///
+/// A shared one is entered while it is pending, and so must not change what it has captured:
+///
+/// ```compile_fail,E0525
+/// let mut sum = 0;
+/// let callback = cede::Callback::shared(0, async |n: i32| { sum += n; n });
+/// ```
+/// ```
+/// let sum = std::cell::Cell::new(0);
+/// let callback = cede::Callback::shared(0, async |n: i32| { sum.set(sum.get() + n); n });
+/// ```
+///
+/// The futures of a sendable one go to other threads:
+///
+/// ```compile_fail
+/// let callback = cede::Callback::sendable(0, |n: i32| async move {
+///     let number = std::rc::Rc::new(n);
+///     std::future::ready(()).await;
+///     *number
+/// });
+/// ```
+/// ```
+/// let callback = cede::Callback::sendable(0, |n: i32| async move {
+///     let number = std::sync::Arc::new(n);
+///     std::future::ready(()).await;
+///     *number
+/// });
+/// ```
+///
+/// And pointers with them only if somebody says that they may:
+///
+/// ```compile_fail
+/// let callback = cede::Callback::sendable(0, |at: *mut i32| async move { unsafe { *at } });
+/// ```
+/// ```
+/// let callback = cede::Callback::sendable(0, |at: *mut i32| {
+///     let at = cede::SendPtr::from(at);
+///     async move { unsafe { *at.get() } }
+/// });
+/// ```
+///
+/// A leaf that is shared runs on several threads at once:
+///
+/// ```compile_fail,E0277
+/// let sum = std::cell::Cell::new(0);
+/// let callback = cede::Callback::shared_leaf(0, |n: i32| { sum.set(n); n });
+/// ```
+/// ```
+/// let sum = std::sync::atomic::AtomicI32::new(0);
+/// let callback = cede::Callback::shared_leaf(0, |n: i32| sum.swap(n, std::sync::atomic::Ordering::SeqCst));
+/// ```
+///
+/// A fallback is what the closure returns:
+///
+/// ```compile_fail,E0271
+/// let callback = cede::Callback::leaf("none", |n: i32| n);
+/// ```
+/// ```
+/// let callback = cede::Callback::leaf("none", |n: i32| "some");
+/// ```
+///
+/// What C owns may stay for ever, and be freed on any thread:
+///
+/// ```compile_fail,E0373
+/// let number = 1;
+/// let callback = cede::Callback::leaf(0, |n: i32| n + number);
+/// let _: Result<(), ()> = callback.give(|_| Ok(()));
+/// ```
+/// ```compile_fail,E0277
+/// let number = std::rc::Rc::new(1);
+/// let callback = cede::Callback::leaf(0, move |n: i32| n + *number);
+/// let _: Result<(), ()> = callback.give(|_| Ok(()));
+/// ```
+/// ```
+/// let number = std::sync::Arc::new(1);
+/// let callback = cede::Callback::leaf(0, move |n: i32| n + *number);
+/// let _: Result<(), ()> = callback.give(|_| Ok(()));
+/// ```
+///
+/// What finds the user data has nothing to go by but the arguments:
+///
+/// ```compile_fail,E0080
+/// let callback = cede::Callback::leaf(0, |n: usize| n);
+/// let data = callback.data() as usize;
+/// let _ = callback.data_in(move |_| data as *mut std::ffi::c_void);
+/// ```
+/// ```
+/// let callback = cede::Callback::leaf(0, |n: usize| n);
+/// let _ = callback.data_in(|&(n,)| n as *mut std::ffi::c_void);
+/// ```
+///
+/// The fallback of a bare callback stays for good:
+///
+/// ```compile_fail,E0373
+/// let number = 1;
+/// let callback = cede::Callback::leaf(|_: cede::Refused| number, |n: i32| n);
+/// callback.bare(|_| ());
+/// ```
+/// ```
+/// let number = 1;
+/// let callback = cede::Callback::leaf(move |_: cede::Refused| number, |n: i32| n);
+/// callback.bare(|_| ());
 /// ```
 #[cfg(doctest)]
 pub struct MustNotCompile;

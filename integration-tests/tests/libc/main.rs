@@ -1,5 +1,6 @@
 //! The C library's own blocking functions, each on a runtime with one worker.
 
+mod bare;
 mod getaddrinfo;
 mod glob;
 mod nanosleep;

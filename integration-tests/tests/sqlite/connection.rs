@@ -219,6 +219,10 @@ impl Drop for Connection {
 }
 
 impl Raw {
+    pub(crate) fn as_ptr(self) -> *mut sqlite3 {
+        self.0
+    }
+
     /// Runs a statement. It blocks, as C does.
     pub(crate) fn run(self, sql: &str) -> Rows {
         let sql = CString::new(sql).unwrap();

@@ -14,5 +14,6 @@ mod panicking;
 mod progress_handler;
 mod refused;
 mod suspended;
+mod typed;
 mod vfs;
 mod ways;
