@@ -13,8 +13,8 @@ use tokio::task;
 use crate::effort::Effort;
 use crate::row::Row;
 use crate::runtime::{core_held, with_workers};
+use crate::typed::{self, CALLBACKS};
 
-const CALLBACKS: u32 = 1000;
 const DEPTH: u32 = 8;
 
 pub(crate) fn rows(effort: Effort) -> Vec<Row> {
@@ -27,6 +27,9 @@ pub(crate) fn rows(effort: Effort) -> Vec<Row> {
         row("call_in_scope", 1, in_task(runtime, calls_in_scope)),
         row("call_brief", 1, in_task(runtime, brief_calls)),
         row("callback_ready", CALLBACKS, in_task(runtime, callbacks)),
+        row("plain_callback", CALLBACKS, in_task(runtime, typed::plain)),
+        row("callback_typed", CALLBACKS, in_task(runtime, typed::typed)),
+        row("callback_leaf", CALLBACKS, in_task(runtime, typed::leaf)),
         row("call_plus_callback", 1, in_task(runtime, call_backs)),
         row("nested_per_level", DEPTH, in_task(runtime, nested_in_scope)),
         row("nested_alone_per_level", DEPTH, in_task(runtime, nested)),

@@ -9,10 +9,13 @@ struct Limit {
     at_most: f64,
 }
 
-const LIMITS: [Limit; 9] = [
+const LIMITS: [Limit; 12] = [
     times("call_brief", 0.4, "cgo_call"),
     times("call_in_scope", 0.4, "cgo_call"),
     times("callback_ready", 0.4, "cgo_callback_ready"),
+    times("callback_typed", 1.3, "callback_ready"),
+    times("callback_typed", 0.5, "cgo_callback_ready"),
+    times("callback_leaf", 3.0, "plain_callback"),
     times("nested_per_level", 0.5, "cgo_nested_per_level"),
     times("call", 0.1, "block_in_place"),
     times("heartbeat_p99_us", 0.5, "cgo_heartbeat_p99_us"),

@@ -24,6 +24,7 @@ mod proc;
 mod retake;
 mod row;
 mod runtime;
+mod typed;
 
 use std::env;
 use std::process::{Command, Stdio};
