@@ -61,19 +61,20 @@ pub(crate) struct Context {
     ground: Ground,
     /// Of the poll that C runs in, unless C is left and resumed by another one.
     task_waker: Option<NonNull<Waker>>,
-    /// Nothing in nearly every call, and then one word to write.
-    trouble: OnceCell<Box<Trouble>>,
+    /// What few calls have. For the others it is one word to write.
+    extras: OnceCell<Box<Extras>>,
     /// What the thread-local pointed to before.
     outer: Cell<*const ()>,
-    /// What is lent to C on this call's stack.
-    lent: lent::List,
 }
 
-struct Trouble {
+#[derive(Default)]
+struct Extras {
     /// What every callback from here on is refused with.
-    refusal: Cell<Refused>,
+    refusal: Cell<Option<Refused>>,
     /// The first panic of a callback, until the call raises it.
     panic: Cell<Option<Payload>>,
+    /// What is lent to C on this call's stack.
+    lent: lent::List,
 }
 
 impl Context {
@@ -86,9 +87,8 @@ impl Context {
             label: NonNull::from(label),
             ground,
             task_waker: task_waker.map(NonNull::from),
-            trouble: OnceCell::new(),
+            extras: OnceCell::new(),
             outer: Cell::new(null()),
-            lent: Cell::new(null()),
         }
     }
 
@@ -145,20 +145,19 @@ impl Context {
     /// Why no callback of this call may run, if so.
     #[inline]
     pub(crate) fn refusal(&self) -> Option<Refused> {
-        self.trouble.get().map(|trouble| trouble.refusal.get())
+        self.extras.get().and_then(|extras| extras.refusal.get())
     }
 
     /// Refuses every callback from here on.
     pub(crate) fn cancel(&self) {
-        self.trouble(Refused::Cancelled)
-            .refusal
-            .set(Refused::Cancelled);
+        self.extras().refusal.set(Some(Refused::Cancelled));
     }
 
     /// Keeps the first panic of a callback for the call to raise.
     #[cold]
     pub(crate) fn keep_panic(&self, payload: Payload) {
-        let panic = &self.trouble(Refused::Panicked).panic;
+        let Extras { refusal, panic, .. } = self.extras();
+        refusal.set(refusal.get().or(Some(Refused::Panicked)));
         let first = match panic.take() {
             None => payload,
             Some(first) => {
@@ -169,25 +168,21 @@ impl Context {
         panic.set(Some(first));
     }
 
-    fn trouble(&self, refusal: Refused) -> &Trouble {
-        self.trouble.get_or_init(|| {
-            Box::new(Trouble {
-                refusal: Cell::new(refusal),
-                panic: Cell::new(None),
-            })
-        })
+    #[cold]
+    fn extras(&self) -> &Extras {
+        self.extras.get_or_init(Box::default)
     }
 
     /// Whether no callback has left anything behind, so that there is nothing to settle and nothing to drop.
     #[inline]
     pub(crate) fn is_untouched(&self) -> bool {
-        self.trouble.get().is_none()
+        self.extras.get().is_none()
     }
 
     /// The panic that the call is to raise now that C is through: the first of its callbacks', or else its `own`.
     #[cold]
     pub(crate) fn settle_panic(&self, own: Outcome) -> Option<Payload> {
-        let first = self.trouble.get().and_then(|trouble| trouble.panic.take());
+        let first = self.extras.get().and_then(|extras| extras.panic.take());
         match (first, own.into_panic()) {
             (Some(first), Some(own)) => {
                 panic::discard(own);

@@ -21,11 +21,24 @@ use std::cell::Cell;
 use std::ptr::{NonNull, null};
 
 /// The innermost entry, or null.
-pub(super) type List = Cell<*const Lent>;
+#[derive(Debug)]
+pub(super) struct List(Cell<*const Lent>);
+
+impl List {
+    const fn new() -> Self {
+        Self(Cell::new(null()))
+    }
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 thread_local! {
     /// Of the thread's own stack.
-    static LENT: List = const { Cell::new(null()) };
+    static LENT: List = const { List::new() };
 }
 
 pub(super) struct Lent {
@@ -41,16 +54,16 @@ pub(crate) fn lend<R>(key: TypeId, what: NonNull<()>, f: impl FnOnce() -> R) -> 
     struct Entered<'a>(&'a List, *const Lent);
     impl Drop for Entered<'_> {
         fn drop(&mut self) {
-            self.0.set(self.1);
+            self.0.0.set(self.1);
         }
     }
     with_list(|list| {
         let entry = Lent {
             key,
             what,
-            outer: list.get(),
+            outer: list.0.get(),
         };
-        let _entered = Entered(list, list.replace(&raw const entry));
+        let _entered = Entered(list, list.0.replace(&raw const entry));
         f()
     })
 }
@@ -60,7 +73,8 @@ pub(crate) fn lend<R>(key: TypeId, what: NonNull<()>, f: impl FnOnce() -> R) -> 
 pub(crate) fn find(key: TypeId) -> Option<NonNull<()>> {
     with_current(|mut context| {
         while let Some(call) = context {
-            if let Some(what) = find_in(&call.lent, key) {
+            let lent = call.extras.get().map(|extras| &extras.lent);
+            if let Some(what) = lent.and_then(|lent| find_in(lent, key)) {
                 return Some(what);
             }
             context = call.outer();
@@ -71,7 +85,7 @@ pub(crate) fn find(key: TypeId) -> Option<NonNull<()>> {
 
 #[inline]
 fn find_in(list: &List, key: TypeId) -> Option<NonNull<()>> {
-    let mut next = list.get();
+    let mut next = list.0.get();
     // SAFETY: by rules 1 and 2 the entry lies in a frame below the caller's; what it says of the next one, too.
     while let Some(entry) = unsafe { next.as_ref() } {
         if entry.key == key {
@@ -85,7 +99,7 @@ fn find_in(list: &List, key: TypeId) -> Option<NonNull<()>> {
 /// Lends the list of the stack that the caller is on.
 fn with_list<R>(f: impl FnOnce(&List) -> R) -> R {
     with_current(|context: Option<&Context>| match context {
-        Some(call) => f(&call.lent),
+        Some(call) => f(&call.extras().lent),
         None => LENT.with(f),
     })
 }
