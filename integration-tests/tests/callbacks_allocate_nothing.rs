@@ -80,11 +80,11 @@ fn once_they_are_made() {
         let bare = Callback::leaf(-1, |_: *mut c_void, n: c_int| n);
         let call = cede::call(|| bare.bare(|f| allocations(f, std::ptr::null_mut())));
         assert_eq!(call.await, 0);
-        // Nor is anything allocated to lend it once more.
+        // Nor is anything allocated to lend it once more in the same call.
         let lend = || bare.bare(|f| allocations(f, std::ptr::null_mut()));
         let call = cede::call(|| {
-            let before = COUNT.get();
             lend();
+            let before = COUNT.get();
             lend();
             COUNT.get() - before
         });
