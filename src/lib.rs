@@ -177,6 +177,7 @@ mod panic;
 mod slot;
 mod stack;
 mod sync;
+mod token;
 
 pub use call::{Call, Scope, call, scope, spawn};
 pub use callback::typed::{Callback, Given, SendPtr};
@@ -185,6 +186,7 @@ pub use config::{Config, ConfigError, Guards, StandbyThreads};
 pub use errno::{CReturn, Errno};
 pub use error::Refused;
 pub use observe::{Metrics, metrics};
+pub use token::{Token, TokenError, TokenGuard};
 
 /// What a [`Callback`] is made of: its parameters, and the traits that hold them together. There is rarely a need to name them.
 pub mod typed {
