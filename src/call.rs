@@ -1,12 +1,14 @@
 //! Calls: C run in place, on the thread that polls, its slot ceded.
 
 mod core;
+mod future_ext;
 mod options;
 mod run;
 mod scope;
 mod start;
 mod suspendable;
 
+pub use future_ext::FutureExt;
 pub use scope::{Scope, scope, spawn};
 
 use self::core::{Core, Progress};

@@ -179,8 +179,8 @@ mod stack;
 mod sync;
 mod token;
 
-pub use call::{Call, Scope, call, scope, spawn};
 pub use callback::typed::{Callback, Given, SendPtr};
+pub use call::{Call, FutureExt, Scope, call, scope, spawn};
 pub use callback::{callback, callback_local};
 pub use config::{Config, ConfigError, Guards, StandbyThreads};
 pub use errno::{CReturn, Errno};
