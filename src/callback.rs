@@ -25,6 +25,7 @@ mod parker;
 pub(crate) mod typed;
 
 pub(crate) use drive::{Driven, drive_or_suspend, poll_once};
+pub(crate) use parker::Lease;
 
 use crate::asked::{Answer, Asked, Cell, Polled};
 use crate::context::{self, Context, Ground, SteppedOut};

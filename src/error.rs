@@ -30,6 +30,8 @@ pub enum Refused {
     /// The function of a [`bare`](crate::Callback::bare) callback was called where none of its type is lent: on another
     /// thread, or after the function that it was lent to.
     NotLent,
+    /// The runtime that was to run the callback of a [`Registered`](crate::Registered) has shut down. Told in events alone.
+    Shutdown,
 }
 
 impl fmt::Display for Refused {
@@ -46,6 +48,7 @@ impl fmt::Display for Refused {
                 "callback refused: waiting here would stop the only thread that can wake it; \
                  make the call suspendable: cede::call(..).suspendable()"
             }
+            Self::Shutdown => "callback refused: its runtime has shut down",
         })
     }
 }

@@ -36,6 +36,9 @@
 //!   which become async-capable without being changed.
 //! - [`Callback`] makes a closure the function pointer and the user data that C takes: async or, for comparators and the like, a
 //!   [`leaf`](Callback::leaf) that runs right there. See [below](#closures-for-c).
+//! - [`Registered`] is a callback that outlives the call, and that C may make from threads of its own;
+//!   [`Registered::stream`] one that never blocks C, whose events are read as a stream.
+//! - [`Token`] is a number that stands for a Rust value in C's hands.
 //! - [`scope`] and [`spawn`] let many short calls share the cost of ceding.
 //! - [`Config`] and [`StandbyThreads`] are the settings, [`metrics`] the counters.
 //!
@@ -154,6 +157,10 @@
 //! | fallback | what a [`Callback`] returns to C then |
 //! | leaf | a callback that runs on the C stack and cannot await |
 //! | bare | a callback without user data |
+//! | registration | what C may call after the call, from any thread, until it ends ([`Registered`]) |
+//! | home | the runtime, span and dispatcher that were current when a registration was made |
+//! | foreign | of a callback: outside of any call; of a thread: C's own |
+//! | token | a number that stands for a Rust value ([`Token`]) |
 //!
 //! # How it works
 //!
@@ -174,18 +181,20 @@ mod error;
 mod here;
 mod observe;
 mod panic;
+mod registration;
 mod slot;
 mod stack;
 mod sync;
 mod token;
 
-pub use callback::typed::{Callback, Given, SendPtr};
 pub use call::{Call, FutureExt, Scope, call, scope, spawn};
+pub use callback::typed::{Callback, Given, SendPtr};
 pub use callback::{callback, callback_local};
 pub use config::{Config, ConfigError, Guards, StandbyThreads};
 pub use errno::{CReturn, Errno};
 pub use error::Refused;
 pub use observe::{Metrics, metrics};
+pub use registration::{CSignature, Closure, Events, Overflow, Registered, Reply};
 pub use token::{Token, TokenError, TokenGuard};
 
 /// What a [`Callback`] is made of: its parameters, and the traits that hold them together. There is rarely a need to name them.

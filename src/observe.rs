@@ -1,6 +1,6 @@
 //! What can be seen from outside: counters, gauges, and events with target `cede`.
 
-use crate::panic::{caught, discard};
+use crate::panic::{Payload, caught, discard};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -42,6 +42,9 @@ pub(crate) mod counter {
     pub(crate) static REFUSALS: Counter = Counter(AtomicU64::new(0));
     pub(crate) static PANICS: Counter = Counter(AtomicU64::new(0));
     pub(crate) static LEAKED_STACKS: Counter = Counter(AtomicU64::new(0));
+    pub(crate) static FOREIGN_CALLBACKS: Counter = Counter(AtomicU64::new(0));
+    pub(crate) static LATE_CALLBACKS: Counter = Counter(AtomicU64::new(0));
+    pub(crate) static DROPPED_EVENTS: Counter = Counter(AtomicU64::new(0));
 }
 
 pub(crate) mod gauge {
@@ -50,6 +53,7 @@ pub(crate) mod gauge {
     pub(crate) static STANDBY_THREADS: Gauge = Gauge(AtomicUsize::new(0));
     pub(crate) static STACKS: Gauge = Gauge(AtomicUsize::new(0));
     pub(crate) static STACK_BYTES_MAPPED: Gauge = Gauge(AtomicUsize::new(0));
+    pub(crate) static REGISTRATIONS: Gauge = Gauge(AtomicUsize::new(0));
 }
 
 /// What the crate has done and has, process-wide, at one moment. Taken by [`metrics`].
@@ -68,12 +72,20 @@ pub struct Metrics {
     pub panics: u64,
     /// Suspended C stacks that had to be given up, because their call was dropped on another thread.
     pub leaked_stacks: u64,
+    /// Callbacks of registrations that came from outside of any call: from threads of C's own, as a rule.
+    pub foreign_callbacks: u64,
+    /// Callbacks that came when their registration had ended; of those that were refused.
+    pub late_callbacks: u64,
+    /// Events of streams that were dropped because there was no room, or nobody to read them.
+    pub dropped_events: u64,
     /// Standby threads alive, idle ones included.
     pub standby_threads: usize,
     /// C stacks alive: those that run a call, those that are suspended, and those kept for the next call.
     pub stacks: usize,
     /// Address space set aside for C stacks, in bytes. Memory is committed when it is touched.
     pub stack_bytes_mapped: usize,
+    /// Registrations alive.
+    pub registrations: usize,
 }
 
 /// Reads the crate's counters and gauges.
@@ -86,9 +98,13 @@ pub fn metrics() -> Metrics {
         refusals: counter::REFUSALS.get(),
         panics: counter::PANICS.get(),
         leaked_stacks: counter::LEAKED_STACKS.get(),
+        foreign_callbacks: counter::FOREIGN_CALLBACKS.get(),
+        late_callbacks: counter::LATE_CALLBACKS.get(),
+        dropped_events: counter::DROPPED_EVENTS.get(),
         standby_threads: gauge::STANDBY_THREADS.get(),
         stacks: gauge::STACKS.get(),
         stack_bytes_mapped: gauge::STACK_BYTES_MAPPED.get(),
+        registrations: gauge::REGISTRATIONS.get(),
     }
 }
 
@@ -176,6 +192,50 @@ pub(crate) fn lent_twice(place: &dyn fmt::Display) {
             target: "cede",
             %place,
             "two bare callbacks of one type at once: C could not tell them apart"
+        );
+    });
+}
+
+/// A callback came when its registration had ended.
+pub(crate) fn late_callback(of: &'static str) {
+    counter::LATE_CALLBACKS.add(1);
+    counter::REFUSALS.add(1);
+    emit(|| {
+        tracing::warn!(
+            target: "cede",
+            of,
+            "a callback came when its registration had ended, and was refused"
+        );
+    });
+}
+
+/// C has passed for a registration's user data what is none.
+pub(crate) fn misused_data(of: &'static str, why: impl fmt::Display) {
+    counter::REFUSALS.add(1);
+    emit(|| {
+        tracing::error!(
+            target: "cede",
+            of,
+            %why,
+            "the user data of a callback is not its registration's: refused"
+        );
+    });
+}
+
+/// A callback that no call waits for has panicked. Its panic ends here.
+pub(crate) fn foreign_callback_panicked(registered_at: &dyn fmt::Display, payload: &Payload) {
+    counter::PANICS.add(1);
+    let message = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(not a string)");
+    emit(|| {
+        tracing::error!(
+            target: "cede",
+            %registered_at,
+            panic = message,
+            "a callback outside of any call has panicked: C gets the fallback"
         );
     });
 }

@@ -1,12 +1,12 @@
 //! Atomics, fences and locks, behind one set of names.
 //!
-//! The handshakes of [`slot`](crate::slot) use nothing but what this module exports, so that the model checker can
-//! compile the very same files against its own atomics (`integration-tests/tests/handshake_loom.rs`).
+//! The handshakes of [`slot`](crate::slot), and what else is marked so, use nothing but what this module exports, so that the model checker can
+//! compile the very same files against its own atomics (`integration-tests/tests/*_loom.rs`).
 
 mod fence;
 
 pub(crate) use fence::{heavy_fence, light_fence, register_heavy_fence};
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -260,5 +260,41 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// let callback = cede::Callback::leaf(move |_: cede::Refused| number, |n: i32| n);
 /// callback.bare(|_| ());
 /// ```
+///
+/// The future of a registered callback runs on another thread than C:
+///
+/// ```compile_fail,E0277
+/// let _ = cede::Registered::new(0, |n: i32| {
+///     let number = std::rc::Rc::new(n);
+///     async move { std::future::ready(()).await; *number }
+/// });
+/// ```
+/// ```no_run
+/// let _ = cede::Registered::new(0, |n: i32| {
+///     let number = std::sync::Arc::new(n);
+///     async move { std::future::ready(()).await; *number }
+/// });
+/// ```
+///
+/// And outlives what its closure could borrow:
+///
+/// ```compile_fail,E0597
+/// let number = 1;
+/// let borrowed = &number;
+/// let _ = cede::Registered::new(0, move |n: i32| { let sum = n + *borrowed; async move { sum } });
+/// ```
+/// ```no_run
+/// let number = 1;
+/// let _ = cede::Registered::new(0, move |n: i32| { let sum = n + number; async move { sum } });
+/// ```
+///
+/// The value of a token is found by any thread:
+///
+/// ```compile_fail,E0277
+/// let _ = cede::Token::new(std::cell::Cell::new(1));
+/// ```
+/// ```
+/// let _ = cede::Token::new(std::sync::Mutex::new(1));
+/// ```
 #[cfg(doctest)]
 pub struct MustNotCompile;

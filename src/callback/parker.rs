@@ -38,10 +38,10 @@ struct Parker {
 }
 
 /// A parker, given back for reuse on drop. Wakers that outlive it may wake its next user for nothing, which is harmless.
-pub(super) struct Lease(ManuallyDrop<Box<Parker>>);
+pub(crate) struct Lease(ManuallyDrop<Box<Parker>>);
 
 impl Lease {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let free = FREE.try_with(|free| free.borrow_mut().pop()).ok().flatten();
         Self(ManuallyDrop::new(free.unwrap_or_else(|| {
             let flag = Arc::<Flag>::default();
@@ -53,12 +53,12 @@ impl Lease {
     }
 
     /// Wakes the thread that parks here.
-    pub(super) fn waker(&self) -> &Waker {
+    pub(crate) fn waker(&self) -> &Waker {
         &self.0.waker
     }
 
     /// Blocks until the waker has been used since the last time.
-    pub(super) fn park(&self) {
+    pub(crate) fn park(&self) {
         let flag = &self.0.flag;
         let woken = flag.changed.wait_while(lock(&flag.woken), |woken| !*woken);
         *woken.unwrap_or_else(|poisoned| poisoned.into_inner()) = false;

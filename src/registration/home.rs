@@ -1,0 +1,66 @@
+//! Where a registration was made, and so where its callbacks from foreign threads belong.
+
+use crate::context::Label;
+use std::future::Future;
+use std::panic::Location;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Instrument, Span, dispatcher};
+
+/// The runtime, the span and the dispatcher that were current.
+pub(super) struct Home {
+    pub(super) runtime: Handle,
+    pub(super) label: Label,
+    span: Span,
+    /// `None` if there was none, which is not to hide one that comes later.
+    dispatcher: Option<Dispatch>,
+}
+
+impl Home {
+    /// # Panics
+    ///
+    /// Outside of a runtime.
+    #[track_caller]
+    pub(super) fn here() -> Self {
+        let dispatcher = dispatcher::get_default(Clone::clone);
+        Self {
+            runtime: Handle::current(),
+            label: Label {
+                name: None,
+                location: Location::caller(),
+            },
+            span: Span::current(),
+            dispatcher: (!dispatcher.is::<NoSubscriber>()).then_some(dispatcher),
+        }
+    }
+
+    /// Runs `f` on a thread of C's as if it were at home.
+    pub(super) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        // A thread whose locals are gone already, because C calls back while it ends, can enter nothing.
+        let ends = Handle::try_current().is_err_and(|error| error.is_thread_local_destroyed());
+        let _runtime = (!ends).then(|| self.runtime.enter());
+        let in_span = || self.span.in_scope(f);
+        match &self.dispatcher {
+            Some(dispatcher) => dispatcher::with_default(dispatcher, in_span),
+            None => in_span(),
+        }
+    }
+
+    /// Runs a future as a task.
+    pub(super) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let future = future.instrument(self.span.clone());
+        match &self.dispatcher {
+            Some(dispatcher) => {
+                let future = future.with_subscriber(dispatcher.clone());
+                self.runtime.spawn(future)
+            }
+            None => self.runtime.spawn(future),
+        }
+    }
+}
