@@ -39,6 +39,10 @@ func cost() []row {
 			}
 			assertEqual(int(sum), n)
 		}),
+		// A thread of C's calls back; that it is made is in the figure, shared by all of its callbacks.
+		perCall("cgo_callback_foreign", 1, func(n int) {
+			assertEqual(int(C.foreign_n(C.int(n))), n*(n+1)/2)
+		}),
 		perCall("cgo_nested_per_level", depth, func(n int) {
 			for i := 0; i < n; i++ {
 				assertEqual(int(C.nest(depth)), depth)

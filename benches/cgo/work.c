@@ -1,6 +1,8 @@
 #include "work.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <time.h>
 
 #include "_cgo_export.h"
@@ -13,6 +15,18 @@ long call_n(int n) {
         sum += goIncrement(i);
     }
     return sum;
+}
+
+static void *calls_n(void *n) { return (void *)(intptr_t)call_n((int)(intptr_t)n); }
+
+long foreign_n(int n) {
+    pthread_t thread;
+    void *sum;
+    if (pthread_create(&thread, NULL, calls_n, (void *)(intptr_t)n) != 0) {
+        return -1;
+    }
+    pthread_join(thread, &sum);
+    return (long)(intptr_t)sum;
 }
 
 int call_once(int arg) { return goIncrement(arg); }

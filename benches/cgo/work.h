@@ -9,6 +9,9 @@ int empty(int arg);
 /* Calls Go's goIncrement with 0..n; the sum of its answers. */
 long call_n(int n);
 
+/* The same from a thread that is made for it; -1 if there is none. */
+long foreign_n(int n);
+
 /* Calls Go's goIncrement once; its answer. */
 int call_once(int arg);
 

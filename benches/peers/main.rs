@@ -16,6 +16,7 @@
 mod block;
 mod cost;
 mod effort;
+mod foreign;
 mod go;
 mod heartbeat;
 mod limits;
@@ -41,8 +42,9 @@ struct Group {
 
 /// Five children for `block1ms`, whose wall time and memory are one sample a process. The number is
 /// a guess that keeps the group below three seconds.
-const GROUPS: [Group; 7] = [
+const GROUPS: [Group; 8] = [
     group("cost", 1, cost::rows),
+    group("foreign", 1, foreign::rows),
     group("heartbeat", 1, heartbeat::rows),
     group("block1ms", 5, block::rows),
     group("retake_quiet", 1, retake::quiet),
