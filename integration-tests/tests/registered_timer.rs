@@ -53,10 +53,8 @@ fn a_timer_calls_back_until_it_is_deleted() {
         every.it_value.tv_nsec = 1_000_000;
         every.it_interval.tv_nsec = 1_000_000;
         // SAFETY: the timer is there, and so is the setting.
-        assert_eq!(
-            unsafe { libc::timer_settime(timer, 0, &every, null_mut()) },
-            0
-        );
+        let set = unsafe { libc::timer_settime(timer, 0, &every, null_mut()) };
+        assert_eq!(set, 0);
         for _ in 0..20 {
             ticks.recv().await.unwrap();
         }
