@@ -65,7 +65,7 @@ fn though_it_was_registered_elsewhere_and_that_runtime_is_gone() {
 #[test]
 fn its_panic_is_raised_by_the_call() {
     on_worker(1, async {
-        let panics: [Registered<fn(c_int) -> c_int>; 2] = [
+        let panics = [
             Registered::new(-1, |n: c_int| async move {
                 assert_eq!(n, 0, "in the future");
                 n
