@@ -76,7 +76,7 @@ fn any_number_whatsoever_may_be_looked_up_at_any_time() {
                     random ^= random >> 7;
                     random ^= random << 17;
                     // Of the places that the other threads use, and of generations near to theirs.
-                    let near = 1 << 63 | (random % 3000) << 32 | (random >> 40) % 4;
+                    let near = (1 << 63) | ((random % 3000) << 32) | ((random >> 40) % 4);
                     for raw in [random, near] {
                         if let Ok(value) = Token::<[u64; 2]>::from_raw(raw as usize).get() {
                             assert_eq!(value[0], !value[1], "neither this value nor that");
