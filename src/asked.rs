@@ -1,5 +1,9 @@
 //! The future of a callback, type-erased: it lies in a frame of the C stack, and the task side polls it there.
 
+mod posted;
+
+pub(crate) use posted::{Discard, Posted, discard};
+
 use crate::error::Refused;
 use crate::panic::{Payload, caught};
 use crate::stack::{Job, Outcome, Run};

@@ -13,7 +13,7 @@ pub use scope::{Scope, scope, spawn};
 
 use self::core::{Core, Progress};
 use crate::context::Label;
-use crate::errno::{CReturn, Errno};
+use crate::errno::{self, CReturn, Errno};
 use crate::here;
 use crate::panic::caught;
 use crate::stack::{Job, MAX_SIZE, Outcome};
@@ -217,13 +217,7 @@ where
     /// errno is set to zero before `f` runs and read when it has returned, so this is the errno of C only if C is the
     /// last thing that `f` does. Callbacks do not change it.
     pub fn with_errno(self) -> Call<impl FnOnce() -> (R, Errno), (R, Errno)> {
-        self.map(|f| {
-            move || {
-                Errno::default().set();
-                let returned = f();
-                (returned, Errno::current())
-            }
-        })
+        self.map(errno::reported)
     }
 
     /// Turns C's way of failing into a [`Result`]: the value that means failure for this type ([`CReturn`]) into the error
@@ -243,13 +237,7 @@ where
     where
         R: CReturn,
     {
-        self.map(|f| {
-            move || {
-                let returned = f();
-                let errno = Errno::current();
-                returned.succeeded().ok_or_else(|| errno.into())
-            }
-        })
+        self.map(errno::checked)
     }
 
     fn map<G, S>(self, wrap: impl FnOnce(F) -> G) -> Call<G, S>

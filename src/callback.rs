@@ -19,6 +19,8 @@
 //!    to the answer, and only then. Nothing is allocated.
 //! 2. No panic crosses C: the future is polled and dropped under `catch_unwind`, on whichever side that happens.
 //! 3. errno is what it was before the callback when C goes on.
+//! 4. Under an offloaded call the task is on another thread. A future goes there only with the function that drops it, and only
+//!    the bounds of [`callback`] give one: every other future is refused.
 
 mod drive;
 mod parker;
@@ -27,7 +29,7 @@ pub(crate) mod typed;
 pub(crate) use drive::{Driven, drive_or_suspend, poll_once};
 pub(crate) use parker::Lease;
 
-use crate::asked::{Answer, Asked, Cell, Polled};
+use crate::asked::{Answer, Asked, Cell, Discard, Polled, Posted, discard};
 use crate::context::{self, Context, Ground, SteppedOut};
 use crate::errno;
 use crate::error::Refused;
@@ -43,7 +45,7 @@ use std::task::{self, Waker};
 /// Runs a future on the task that called C. To be called by Rust code under C: a trampoline, or the closure of a safe
 /// wrapper (`rusqlite::create_scalar_function`, `curl`'s `write_function`, …).
 ///
-/// Finds the [`call`](crate::call) whose C frames are right below, and has its task poll `future`. Task-locals,
+/// Finds the [`call`](crate::call) or [offloaded](crate::offload()) call whose C frames are right below, and has its task poll `future`. Task-locals,
 /// `tokio::task::id()` and the entered span are the task's own. Returns the output once there is one.
 ///
 /// ```
@@ -74,6 +76,8 @@ use std::task::{self, Waker};
 /// those. Once its slot is gone the callback runs on its thread beside as many tasks as there are workers; only the
 /// end of the call takes a slot again.
 ///
+/// Under an offloaded call the task is on another thread: it polls the future as part of awaiting the call, and this thread waits.
+///
 /// # Errors
 ///
 /// [`Refused`] if the future cannot be run or has panicked; see there. The future is dropped. Whoever calls this turns
@@ -86,46 +90,50 @@ use std::task::{self, Waker};
 ///
 /// # Cancellation
 ///
-/// If the call is dropped while it is suspended, this returns [`Refused::Cancelled`].
+/// If the call is dropped while it is suspended, or is offloaded and dropped or cancelled, this returns [`Refused::Cancelled`].
 pub fn callback<Fut>(future: Fut) -> Result<Fut::Output, Refused>
 where
     Fut: Future + Send,
     Fut::Output: Send,
 {
-    run(future)
+    run(&errno::Keep::new(), future, Some(discard::<Fut>))
 }
 
 /// [`callback`] for a future that is not `Send`.
 ///
-/// Every call there is now keeps to its thread, so this never refuses with [`Refused::NotLocal`]; calls that may change
-/// threads will.
+/// Under an [offloaded](crate::offload()) call, whose task is on another thread, it is refused.
 ///
 /// # Errors
 ///
-/// As [`callback`].
+/// As [`callback`], and [`Refused::NotLocal`].
 pub fn callback_local<Fut: Future>(future: Fut) -> Result<Fut::Output, Refused> {
-    run(future)
-}
-
-#[inline]
-fn run<Fut: Future>(future: Fut) -> Result<Fut::Output, Refused> {
     run_local(&errno::Keep::new(), future)
 }
 
 /// [`callback_local`] for who keeps errno already.
 #[inline]
-fn run_local<Fut: Future>(_: &errno::Keep, future: Fut) -> Result<Fut::Output, Refused> {
+fn run_local<Fut: Future>(errno: &errno::Keep, future: Fut) -> Result<Fut::Output, Refused> {
+    run(errno, future, None)
+}
+
+/// Asks the task side. `discard` is for futures that may be polled and dropped on another thread, and only for those.
+#[inline]
+fn run<Fut: Future>(
+    _: &errno::Keep,
+    future: Fut,
+    discard: Option<Discard>,
+) -> Result<Fut::Output, Refused> {
     let mut cell = Cell::Running(future);
     // SAFETY: the cell stays in this frame, untouched, until `ask` has returned; then nobody uses `asked` any more.
     let asked = unsafe { Asked::new(&mut cell) };
-    match here::with(|here| ask(here, asked)) {
+    match here::with(|here| ask(here, asked, discard)) {
         Ok(()) => Ok(cell.into_output()),
         Err(why) => Err(refuse(&mut cell, why)),
     }
 }
 
 #[inline(always)]
-fn ask(here: &Here, asked: Asked) -> Answer {
+fn ask(here: &Here, asked: Asked, discard: Option<Discard>) -> Answer {
     let context = context::current(here).ok_or(Refused::NoCall)?;
     if let Some(why) = context.refusal() {
         return Err(why);
@@ -135,7 +143,7 @@ fn ask(here: &Here, asked: Asked) -> Answer {
     }
     match context.ground() {
         Ground::CStack(below) => ask_below(here, context, below, &asked),
-        ground => ask_otherwise(here, context, ground, asked),
+        ground => ask_otherwise(here, context, ground, asked, discard),
     }
 }
 
@@ -177,7 +185,13 @@ fn drive_below(
 
 #[cold]
 #[inline(never)]
-fn ask_otherwise(here: &Here, context: &Context, ground: Ground, asked: Asked) -> Answer {
+fn ask_otherwise(
+    here: &Here,
+    context: &Context,
+    ground: Ground,
+    asked: Asked,
+    discard: Option<Discard>,
+) -> Answer {
     let thread = known_thread(here);
     match ground {
         Ground::CStack(below) => ask_below(here, context, below, &asked),
@@ -187,6 +201,14 @@ fn ask_otherwise(here: &Here, context: &Context, ground: Ground, asked: Asked) -
         }
         // SAFETY: the context was found by the stack we are on; the cell stays in `run`'s frame.
         Ground::Suspendable(suspender) => unsafe { suspender.suspend(asked) },
+        Ground::Elsewhere(away) => {
+            let discard = discard.ok_or(Refused::NotLocal)?;
+            // SAFETY: the future and its output are `Send`, or there would be no `discard`, which is made for it; and the cell stays
+            // in `run`'s frame until `ask` has returned.
+            let posted = unsafe { Posted::new(asked, discard) };
+            // SAFETY: it is there as long as the context.
+            unsafe { away.as_ref() }.ask(context, posted)
+        }
     }
 }
 

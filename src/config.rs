@@ -47,6 +47,7 @@ pub struct Config {
     pub(crate) cached_stacks: usize,
     pub(crate) guards: Guards,
     pub(crate) on_switch: Option<SwitchHook>,
+    pub(crate) cancel_signal: Option<i32>,
     pub(crate) standby_threads: StandbyThreads,
 }
 
@@ -64,6 +65,7 @@ impl Config {
             cached_stacks: 64,
             guards: Guards::Auto,
             on_switch: None,
+            cancel_signal: None,
             standby_threads: StandbyThreads::new(),
         }
     }
@@ -100,6 +102,15 @@ impl Config {
     /// itself. The hooks must not panic and must not make calls themselves.
     pub fn on_switch(mut self, leave: fn() -> usize, enter: fn(usize)) -> Self {
         self.on_switch = Some(SwitchHook { leave, enter });
+        self
+    }
+
+    /// The signal that [`Cancel::Signal`](crate::Cancel::Signal) uses. Default: the highest real-time signal that nobody has a
+    /// handler for, which is looked for when the first call of that kind is made.
+    ///
+    /// A signal that has a handler by then is not taken.
+    pub fn cancel_signal(mut self, signal: i32) -> Self {
+        self.cancel_signal = Some(signal);
         self
     }
 

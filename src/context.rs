@@ -16,7 +16,7 @@ mod lent;
 
 pub(crate) use lent::{find, lend};
 
-use crate::asked::{Answer, Asked};
+use crate::asked::{Answer, Asked, Posted};
 use crate::error::Refused;
 use crate::here::{self, Here};
 use crate::panic::{self, Payload};
@@ -52,6 +52,31 @@ pub(crate) enum Ground {
     Suspendable(Suspender<Answer, Asked>),
     /// On the thread's own stack: the future is polled on top of C's frames.
     ThreadStack,
+    /// On another thread than the task's: the future is posted to the task. Stays where it is for as long as the context lives.
+    Elsewhere(NonNull<Away>),
+}
+
+/// The way to a task that is on another thread.
+pub(crate) trait Elsewhere {
+    /// C side: has the task poll the future, and waits until it is through with it.
+    fn ask(&self, context: &Context, posted: Posted) -> Answer;
+}
+
+/// An [`Elsewhere`], in one word less.
+pub(crate) struct Away(NonNull<dyn Elsewhere>);
+
+impl Away {
+    /// # Safety
+    ///
+    /// `task` stays where it is for as long as the result is used.
+    pub(crate) unsafe fn new(task: &(dyn Elsewhere + 'static)) -> Self {
+        Self(task.into())
+    }
+
+    pub(crate) fn ask(&self, context: &Context, posted: Posted) -> Answer {
+        // SAFETY: by the contract of `new`.
+        unsafe { self.0.as_ref() }.ask(context, posted)
+    }
 }
 
 /// One running call.

@@ -49,6 +49,24 @@ impl Errno {
     }
 }
 
+/// `f`, and the errno that it has left.
+pub(crate) fn reported<R>(f: impl FnOnce() -> R) -> impl FnOnce() -> (R, Errno) {
+    move || {
+        Errno::default().set();
+        let returned = f();
+        (returned, Errno::current())
+    }
+}
+
+/// `f`, with its failures told by errno.
+pub(crate) fn checked<R: CReturn>(f: impl FnOnce() -> R) -> impl FnOnce() -> io::Result<R::Value> {
+    move || {
+        let returned = f();
+        let errno = Errno::current();
+        returned.succeeded().ok_or_else(|| errno.into())
+    }
+}
+
 impl From<Errno> for io::Error {
     fn from(errno: Errno) -> Self {
         io::Error::from_raw_os_error(errno.0)

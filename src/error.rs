@@ -10,16 +10,17 @@ use std::fmt;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refused {
-    /// This thread runs no [`call`](crate::call): C was called by other means, or it called from a thread of its own.
+    /// This thread runs no [`call`](crate::call), nor an [offloaded](crate::offload()) one: C was called by other means, or it called from a thread of its own.
     NoCall,
-    /// The call's future was dropped while C was suspended; C is to return.
+    /// The call's future was dropped while C was suspended or ran elsewhere, or the call was cancelled, or the runtime whose thread
+    /// it runs on shuts down; C is to return.
     Cancelled,
     /// A callback of this call has panicked, now or earlier. The panic is raised from the awaited call once C has
     /// returned; until then no further callback runs.
     Panicked,
     /// The thread is unwinding. A future is not polled by destructors that run because of a panic.
     Panicking,
-    /// The future is not `Send`, and this call may change threads at a callback.
+    /// The future is not `Send`, and the call's task is on another thread, or may be.
     NotLocal,
     /// The future is not ready, and to wait for it here would stop the only thread that can make it so: a current-thread
     /// runtime or a `LocalSet`. Make the call [`suspendable`](crate::Call::suspendable).
@@ -41,7 +42,7 @@ impl fmt::Display for Refused {
             Self::Cancelled => "callback refused: the call was cancelled",
             Self::Panicked => "callback refused: a callback of this call has panicked",
             Self::Panicking => "callback refused: the thread is panicking",
-            Self::NotLocal => "callback refused: a future that is not Send cannot run under a call that may change threads",
+            Self::NotLocal => "callback refused: a future that is not Send cannot run under a call whose task is on another thread, or may be",
             Self::Reentered => "callback refused: its closure is running already",
             Self::NotLent => "callback refused: a bare callback was called where it is not lent",
             Self::WouldStarve => {

@@ -40,6 +40,9 @@
 //!   [`Registered::stream`] one that never blocks C, whose events are read as a stream.
 //! - [`Token`] is a number that stands for a Rust value in C's hands.
 //! - [`scope`] and [`spawn`] let many short calls share the cost of ceding.
+//! - [`offload()`] runs C on another thread, its future free to be dropped: [`Cancel`] says what becomes of C,
+//!   [`cancellable`](Offload::cancellable) has it both ways, [`drain`] waits for what was left behind. A [`Lane`] is a thread, or
+//!   some, for a library that is bound to one.
 //! - [`Config`] and [`StandbyThreads`] are the settings, [`metrics`] the counters.
 //!
 //! # Closures for C
@@ -100,6 +103,11 @@
 //! | [`.brief()`](Call::brief) | kept | its own | hands the slot off and parks | a few µs of C that never blocks |
 //! | [`.suspendable()`](Call::suspendable) | as `call` | its own, set aside | suspends the call where the task is bound to its thread | current-thread runtimes, `LocalSet` |
 //! | [`.on_thread_stack()`](Call::on_thread_stack) | ceded | the thread's | parks the thread | libraries that check stack bounds |
+//! | [`offload(f)`](offload()) | not concerned | another thread's | leaves the task free; C's thread waits | long calls, with deadlines; any runtime |
+//! | [`.on_lane(&lane)`](Offload::on_lane) | not concerned | a thread's of the [`Lane`] | as `offload` | libraries bound to a thread; bounds on what is in C at once |
+//!
+//! In the first five C runs within the poll, on the thread that polls, and `f` may borrow; in the last two it runs elsewhere, `f` is
+//! `Send + 'static`, and `select!`, `timeout` and `abort` act at any time.
 //!
 //! # Where the thread comes in
 //!
@@ -125,14 +133,15 @@
 //!
 //! - **Time.** A slot is retaken some 75 µs after C was entered if the process was quiet, up to about 2 ms later amid short
 //!   calls; under CPU load the monitor waits for a processor like any thread.
-//! - **Cancellation.** C cannot be interrupted by dropping a future: see [`call`].
+//! - **Cancellation.** A [`call`] cannot be interrupted by dropping its future. An [offloaded](offload()) one can as far as C has a
+//!   way to be interrupted: [`Cancel`].
 //! - **Siblings.** While C runs, or a callback parks, nothing else of the same *task* is polled.
 //! - **`longjmp`** over Rust's frames is undefined behaviour, here as anywhere; within C's own frames it is fine, also on a C
 //!   stack. Where a library reports errors that way (Lua, libpng), Rust under C returns a code, and a function in C that called
 //!   it raises the error when Rust's frame has gone. Nor may Rust under C call what may raise one, unless C catches it first.
 //! - **Threads.** Each call that blocks for long holds a thread, up to [`Config::max_standby_threads`].
-//! - **tokio's metrics.** The crate keeps one idle task in every multi-thread runtime that has made a call, so
-//!   `num_alive_tasks` does not fall to zero while it runs; and one blocking thread of it while standby threads serve it. Both
+//! - **tokio's metrics.** The crate keeps one idle task in every multi-thread runtime that has made a call, and one in every
+//!   runtime whose blocking threads have called back from offloaded calls, so `num_alive_tasks` does not fall to zero while it runs; and one blocking thread of it while standby threads serve it. Both
 //!   go when the runtime goes.
 //! - **`fork`** in a process that has made calls leaves the child without the monitor: `exec` at once.
 //! - **Platforms.** Linux on x86_64 is tested. Other Unix systems are meant to work, without being tested; Windows is not
@@ -153,6 +162,9 @@
 //! | suspend, resume | a C stack whose task returns `Pending` |
 //! | park, unpark | a thread that waits for a callback's future |
 //! | callback | a future that C waits for |
+//! | lane | one or more threads of their own for C, with a line of calls before them |
+//! | abandoned | an offloaded call whose future is gone while C runs on |
+//! | errand | what a C thread that waits for a callback runs meanwhile: a call that the callback offloads |
 //! | refusal | a callback that cannot run ([`Refused`]) |
 //! | fallback | what a [`Callback`] returns to C then |
 //! | leaf | a callback that runs on the C stack and cannot await |
@@ -166,8 +178,8 @@
 //!
 //! tokio gives a worker's core away in one way, `block_in_place`, which wakes or creates a thread each time. The crate has that
 //! wake-up queued behind a thread that is held, where it costs nothing until it is needed, and lets a monitor release the
-//! thread when a call lasts. The head of each module says what the rules are: start with `slot`, `stack` and
-//! `callback`.
+//! thread when a call lasts. The head of each module says what the rules are: start with `slot`, `stack`,
+//! `callback` and `offload`.
 
 #![warn(clippy::multiple_unsafe_ops_per_block)]
 
@@ -179,7 +191,9 @@ mod context;
 mod errno;
 mod error;
 mod here;
+mod lane;
 mod observe;
+mod offload;
 mod panic;
 mod registration;
 mod slot;
@@ -193,7 +207,11 @@ pub use callback::{callback, callback_local};
 pub use config::{Config, ConfigError, Guards, StandbyThreads};
 pub use errno::{CReturn, Errno};
 pub use error::Refused;
+pub use lane::{Lane, LaneBuilder, LaneClose, NotAdmitted};
 pub use observe::{Metrics, metrics};
+pub use offload::{
+    Cancel, Cancellable, Canceller, Drain, InFlight, NotRun, Offload, Undrained, drain, offload,
+};
 pub use registration::{CSignature, Closure, Events, Overflow, Registered, Reply};
 pub use token::{Token, TokenError, TokenGuard};
 

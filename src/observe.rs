@@ -34,6 +34,39 @@ impl Gauge {
     }
 }
 
+/// Offloaded calls in flight, and how many of them are abandoned: in one word, so that the two agree at every moment.
+///
+/// Changed under the lock of the roll.
+pub(crate) struct Offloaded {
+    /// The abandoned ones in the upper half.
+    now: AtomicU64,
+    abandoned_ever: AtomicU64,
+}
+
+const ABANDONED: u64 = 1 << 32;
+
+impl Offloaded {
+    pub(crate) fn enter(&self) {
+        self.now.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn abandon(&self) {
+        self.abandoned_ever.fetch_add(1, Ordering::Relaxed);
+        self.now.fetch_add(ABANDONED, Ordering::Release);
+    }
+
+    pub(crate) fn leave(&self, is_abandoned: bool) {
+        let less = if is_abandoned { ABANDONED + 1 } else { 1 };
+        self.now.fetch_sub(less, Ordering::Relaxed);
+    }
+
+    /// In flight, and abandoned.
+    fn get(&self) -> (usize, usize) {
+        let now = self.now.load(Ordering::Acquire);
+        ((now % ABANDONED) as usize, (now / ABANDONED) as usize)
+    }
+}
+
 pub(crate) mod counter {
     use super::{AtomicU64, Counter};
 
@@ -48,12 +81,18 @@ pub(crate) mod counter {
 }
 
 pub(crate) mod gauge {
-    use super::{AtomicUsize, Gauge};
+    use super::{AtomicU64, AtomicUsize, Gauge, Offloaded};
 
     pub(crate) static STANDBY_THREADS: Gauge = Gauge(AtomicUsize::new(0));
     pub(crate) static STACKS: Gauge = Gauge(AtomicUsize::new(0));
     pub(crate) static STACK_BYTES_MAPPED: Gauge = Gauge(AtomicUsize::new(0));
     pub(crate) static REGISTRATIONS: Gauge = Gauge(AtomicUsize::new(0));
+    pub(crate) static LANE_CALLS_WAITING: Gauge = Gauge(AtomicUsize::new(0));
+    pub(crate) static LANE_CALLS_RUNNING: Gauge = Gauge(AtomicUsize::new(0));
+    pub(crate) static OFFLOADED: Offloaded = Offloaded {
+        now: AtomicU64::new(0),
+        abandoned_ever: AtomicU64::new(0),
+    };
 }
 
 /// What the crate has done and has, process-wide, at one moment. Taken by [`metrics`].
@@ -86,12 +125,25 @@ pub struct Metrics {
     pub stack_bytes_mapped: usize,
     /// Registrations alive.
     pub registrations: usize,
+    /// Offloaded calls in flight: begun or in line, C has not returned. Taken in one step with `abandoned_calls`.
+    pub offloaded_calls: usize,
+    /// Those among them whose future is gone while C runs on.
+    pub abandoned_calls: usize,
+    /// Calls that were ever abandoned with C running.
+    pub abandoned_calls_ever: u64,
+    /// Calls in the lines of all lanes: admitted or not, C has not begun.
+    pub lane_calls_waiting: usize,
+    /// Threads of all lanes that are in C, or wait for a callback.
+    pub lane_calls_running: usize,
 }
 
 /// Reads the crate's counters and gauges.
 ///
 /// Takes no lock and may be called from anywhere, also under C.
 pub fn metrics() -> Metrics {
+    let (offloaded_calls, abandoned_calls) = gauge::OFFLOADED.get();
+    // After those that are there now, so that it is not less.
+    let abandoned_calls_ever = gauge::OFFLOADED.abandoned_ever.load(Ordering::Relaxed);
     Metrics {
         retakes: counter::RETAKES.get(),
         hand_offs: counter::HAND_OFFS.get(),
@@ -105,6 +157,11 @@ pub fn metrics() -> Metrics {
         stacks: gauge::STACKS.get(),
         stack_bytes_mapped: gauge::STACK_BYTES_MAPPED.get(),
         registrations: gauge::REGISTRATIONS.get(),
+        offloaded_calls,
+        abandoned_calls,
+        abandoned_calls_ever,
+        lane_calls_waiting: gauge::LANE_CALLS_WAITING.get(),
+        lane_calls_running: gauge::LANE_CALLS_RUNNING.get(),
     }
 }
 
@@ -238,4 +295,26 @@ pub(crate) fn foreign_callback_panicked(registered_at: &dyn fmt::Display, payloa
             "a callback outside of any call has panicked: C gets the fallback"
         );
     });
+}
+
+/// An offloaded call's future is gone, and C runs on.
+pub(crate) fn abandoned(call: &dyn fmt::Display) {
+    emit(|| tracing::debug!(target: "cede", %call, "offloaded call abandoned: C runs on"));
+}
+
+/// A call is to be interrupted by a signal, and there is none.
+pub(crate) fn no_signal() {
+    emit(|| {
+        tracing::warn!(
+            target: "cede",
+            "no signal without a handler: calls with Cancel::Signal are abandoned instead (said once)"
+        );
+    });
+}
+
+/// An interruption cannot be repeated, since no thread can be had for it.
+pub(crate) fn no_alarm(call: &dyn fmt::Display) {
+    emit(
+        || tracing::warn!(target: "cede", %call, "no thread: C is interrupted once, and not again"),
+    );
 }

@@ -8,7 +8,9 @@ mod fence;
 pub(crate) use fence::{heavy_fence, light_fence, register_heavy_fence};
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+pub(crate) use std::sync::{Condvar, Mutex};
+
+use std::sync::{MutexGuard, PoisonError};
 
 /// Gives way to the thread whose store we are waiting for.
 pub(crate) fn pause() {
@@ -18,4 +20,9 @@ pub(crate) fn pause() {
 /// Locks without regard to poisoning: every critical section of the crate leaves its data whole at each step.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for a notification, as [`lock`] locks. May return without one.
+pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
 }

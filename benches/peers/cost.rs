@@ -177,7 +177,7 @@ async fn spawned(n: u32) -> Duration {
     check(start, sum, n)
 }
 
-unsafe extern "C" fn increment(_: *mut c_void, arg: c_int) -> c_int {
+pub(crate) unsafe extern "C" fn increment(_: *mut c_void, arg: c_int) -> c_int {
     cede::callback(async move { arg + 1 }).unwrap_or(cede_fixtures::REFUSED)
 }
 

@@ -9,7 +9,7 @@ struct Limit {
     at_most: f64,
 }
 
-const LIMITS: [Limit; 14] = [
+const LIMITS: [Limit; 16] = [
     times("call_brief", 0.4, "cgo_call"),
     times("call_in_scope", 0.4, "cgo_call"),
     times("callback_ready", 0.4, "cgo_callback_ready"),
@@ -21,6 +21,8 @@ const LIMITS: [Limit; 14] = [
     times("callback_foreign", 1.5, "spawn_and_two_wakeups"),
     // Five million events a second.
     units("stream_events", 200.0),
+    times("offload", 1.1, "offload_peer"),
+    times("rendezvous", 1.2, "rendezvous_peer"),
     times("heartbeat_p99_us", 0.5, "cgo_heartbeat_p99_us"),
     times("block1ms_wall_ms", 1.0, "cgo_block1ms_wall_ms"),
     units("retake_busy_max_us", 2000.0),

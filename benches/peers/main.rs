@@ -21,6 +21,7 @@ mod go;
 mod heartbeat;
 mod limits;
 mod monitor;
+mod offload;
 mod proc;
 mod retake;
 mod row;
@@ -42,9 +43,10 @@ struct Group {
 
 /// Five children for `block1ms`, whose wall time and memory are one sample a process. The number is
 /// a guess that keeps the group below three seconds.
-const GROUPS: [Group; 8] = [
+const GROUPS: [Group; 9] = [
     group("cost", 1, cost::rows),
     group("foreign", 1, foreign::rows),
+    group("offload", 1, offload::rows),
     group("heartbeat", 1, heartbeat::rows),
     group("block1ms", 5, block::rows),
     group("retake_quiet", 1, retake::quiet),

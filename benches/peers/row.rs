@@ -54,6 +54,39 @@ impl Row {
         Row::new(name, "ns", samples)
     }
 
+    /// As [`per_part`](Self::per_part), for rows whose ratio is what counts: a sample of each in turn, so that what the machine
+    /// does besides befalls all of them.
+    pub(crate) fn side_by_side<const N: usize>(
+        effort: Effort,
+        parts: u32,
+        rows: [(&str, &dyn Fn(u32) -> Duration); N],
+    ) -> Vec<Row> {
+        let length = effort.pick(Duration::from_millis(5), Duration::from_micros(50));
+        let lengths = rows.map(|(_, timed)| {
+            for _ in 0..8 {
+                timed(1);
+            }
+            let mut n = 1;
+            while timed(n) < length {
+                n *= 2;
+            }
+            n
+        });
+        let mut samples = rows.map(|_| Vec::new());
+        for _ in 0..effort.pick(101, 1) {
+            for (at, (_, timed)) in rows.iter().enumerate() {
+                let n = lengths[at];
+                let took = timed(n).as_nanos() as f64;
+                samples[at].push(took / (f64::from(n) * f64::from(parts)));
+            }
+        }
+        let names = rows.iter().map(|(name, _)| *name);
+        names
+            .zip(samples)
+            .map(|(name, samples)| Row::new(name, "ns", samples))
+            .collect()
+    }
+
     pub(crate) fn summary(&self) -> Summary {
         let sorted = sorted(&self.samples);
         Summary {

@@ -4,6 +4,7 @@ mod block_on;
 mod child;
 mod later;
 pub mod meter;
+mod polled;
 pub mod process;
 mod runtimes;
 mod under_c;
@@ -11,6 +12,7 @@ mod under_c;
 pub use block_on::block_on;
 pub use child::{child, child_command, child_task};
 pub use later::later;
+pub use polled::polled;
 pub use runtimes::{current_thread, on_current_thread, on_worker, workers};
 pub use under_c::{under_c, under_nested_c};
 
@@ -295,6 +297,43 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// ```
 /// ```
 /// let _ = cede::Token::new(std::sync::Mutex::new(1));
+/// ```
+///
+/// What is offloaded outlives its task, perhaps, so it cannot borrow from it:
+///
+/// ```compile_fail,E0373
+/// let numbers = vec![1, 2, 3];
+/// let _ = cede::offload(|| numbers.len());
+/// ```
+/// ```
+/// let numbers = vec![1, 2, 3];
+/// let _ = cede::offload(move || numbers.len());
+/// ```
+///
+/// And it runs on another thread, as does what it returns:
+///
+/// ```compile_fail,E0277
+/// let number = std::rc::Rc::new(1);
+/// let _ = cede::offload(move || *number);
+/// ```
+/// ```compile_fail,E0277
+/// let _ = cede::offload(|| std::rc::Rc::new(1));
+/// ```
+/// ```
+/// fn is_send(_: impl Send) {}
+/// let number = std::sync::Arc::new(1);
+/// is_send(cede::offload(move || number));
+/// ```
+///
+/// Also with a boxed closure, within a task:
+///
+/// ```
+/// fn is_send(_: impl Send) {}
+/// type Work = Box<dyn FnOnce() -> u32 + Send>;
+/// is_send(async {
+///     let call = cede::offload(Box::new(|| 1_u32) as Work);
+///     tokio::time::timeout(std::time::Duration::from_secs(1), call).await
+/// });
 /// ```
 #[cfg(doctest)]
 pub struct MustNotCompile;

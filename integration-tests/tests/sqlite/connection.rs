@@ -30,8 +30,8 @@ pub(crate) struct Connection {
 #[derive(Clone, Copy)]
 pub(crate) struct Raw(pub(crate) *mut sqlite3);
 
-// SAFETY: with `SQLITE_OPEN_NOMUTEX` a connection belongs to no thread; the tests use one from a
-// single task.
+// SAFETY: with `SQLITE_OPEN_NOMUTEX` a connection belongs to no thread; the tests use one for one statement at a time, and
+// interrupt it from any thread, which SQLite allows.
 unsafe impl Send for Raw {}
 
 impl Connection {
@@ -221,6 +221,12 @@ impl Drop for Connection {
 impl Raw {
     pub(crate) fn as_ptr(self) -> *mut sqlite3 {
         self.0
+    }
+
+    /// Has a statement that runs on the connection end.
+    pub(crate) fn interrupt(self) {
+        // SAFETY: the connection is open.
+        unsafe { sqlite3_interrupt(self.0) }
     }
 
     /// Runs a statement. It blocks, as C does.

@@ -8,6 +8,7 @@ mod connection;
 mod exec;
 mod function;
 mod hooks;
+mod interrupted;
 mod memory;
 mod nested_sql;
 mod panicking;

@@ -1,0 +1,137 @@
+//! What the C thread does with a call.
+//!
+//! Nothing unwinds into C's frames, nor out of the frame that a posted future lies in.
+
+use super::{Answer, Flight, WakeOnDrop};
+use crate::asked::Posted;
+use crate::context::{Away, Context, Elsewhere, Ground};
+use crate::error::Refused;
+use crate::here;
+use crate::lane::Job;
+use crate::observe;
+use crate::offload::life::{Finished, Step};
+use crate::offload::shutdown::{self, Cancellable};
+use crate::panic::{Payload, caught, discard, never_unwinds};
+use crate::stack::Outcome;
+use crate::sync::lock;
+use std::sync::{Arc, Weak};
+
+impl<F, R> Flight<F, R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    /// C thread: runs `f`, with what the code under C is to find.
+    fn in_c(&self, f: F) -> Result<R, Payload> {
+        // SAFETY: `self` outlives this frame.
+        let away = unsafe { Away::new(self) };
+        // SAFETY: the label is in `self`. What is away lies in this frame, as the context does.
+        let context = unsafe { Context::new(&self.label, Ground::Elsewhere((&away).into()), None) };
+        let returned = here::with(|here| {
+            // SAFETY: the context stays in this frame, and the guard drops at the end of this closure.
+            let _entered = unsafe { context.enter(here) };
+            caught(|| match self.carried.get() {
+                Some(carried) => carried.within(f),
+                None => f(),
+            })
+        });
+        let (returned, own) = match returned {
+            Ok(returned) => (Some(returned), Outcome::RETURNED),
+            Err(payload) => (None, Outcome::panicked(payload)),
+        };
+        match (context.settle_panic(own), returned) {
+            (None, Some(returned)) => Ok(returned),
+            (Some(payload), returned) => {
+                caught(|| drop(returned)).unwrap_or_else(discard);
+                Err(payload)
+            }
+            (None, None) => unreachable!("what did not return has panicked"),
+        }
+    }
+
+    /// C thread: what C waits for goes to the task. Returns when it is answered.
+    fn wait_for_answer(&self) -> Answer {
+        loop {
+            match self.life.next_step() {
+                Step::GoOn(answer) => return answer,
+                Step::Run(errand) => caught(|| errand.run()).unwrap_or_else(discard),
+            }
+        }
+    }
+
+    /// C thread: rule 1 of [`shutdown`]. `false` if the runtime shuts down.
+    fn is_registered(&self) -> bool {
+        let mut registered = lock(&self.registered);
+        if registered.is_some() {
+            return true;
+        }
+        let this: Weak<dyn Cancellable> = self.this.clone();
+        match shutdown::register(this) {
+            Ok(register) => {
+                *registered = register;
+                true
+            }
+            Err(shutdown::ShutsDown) => false,
+        }
+    }
+}
+
+impl<F, R> Job for Flight<F, R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    fn run(self: Arc<Self>) {
+        self.grip.begin();
+        let Some(f) = self.life.start() else {
+            return self.grip.settle();
+        };
+        let outcome = self.in_c(f);
+        drop(lock(&self.registered).take());
+        self.grip.release();
+        let finished = self.life.finish(outcome);
+        self.grip.settle();
+        match finished {
+            Finished::Delivered(waker, wakes) => {
+                drop(wakes);
+                drop(WakeOnDrop(waker));
+            }
+            Finished::Unwanted(outcome, ticket) => {
+                caught(|| drop(outcome)).unwrap_or_else(discard);
+                drop(ticket);
+            }
+        }
+    }
+
+    fn discard(self: Arc<Self>) {
+        self.clear(self.life.discard());
+    }
+}
+
+impl<F, R> Elsewhere for Flight<F, R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    fn ask(&self, context: &Context, posted: Posted) -> Result<(), Refused> {
+        if !self.is_registered() {
+            return Err(Refused::Cancelled);
+        }
+        let Ok(waker) = self.life.ask(posted) else {
+            return Err(Refused::Cancelled);
+        };
+        let answer = never_unwinds("a thread in C was unwound while it waited", || {
+            drop(WakeOnDrop(waker));
+            self.wait_for_answer()
+        });
+        match answer {
+            Answer::Done => Ok(()),
+            Answer::Refused(why) => Err(why),
+            Answer::Panicked(payload) => {
+                observe::counter::PANICS.add(1);
+                context.keep_panic(payload);
+                Err(Refused::Panicked)
+            }
+        }
+    }
+}
