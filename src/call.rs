@@ -267,7 +267,7 @@ where
         };
         // SAFETY: moved out, and not dropped in its place: overwritten below, unless there is nothing to drop.
         let taken = unsafe { std::ptr::read(returned) };
-        if std::mem::needs_drop::<Self>() {
+        if std::mem::needs_drop::<R>() {
             // SAFETY: what is overwritten was moved out.
             unsafe { std::ptr::write(self, Self::Spent) };
         }

@@ -4,7 +4,7 @@
 //!   the task's stack                         the C stack
 //!   Call::poll ── start ───────────────────▶ C ─▶ trampoline ─▶ callback(future)
 //!                                                                 │  future pinned in this frame
-//!       polls the future  ◀── Below::call(Asked) ────────────────┘
+//!       polls the future  ◀── Below::run(poll) ──────────────────┘
 //!       in the task's own context
 //!       answer ── return ───────────────────▶ callback returns the output
 //! ```
@@ -30,17 +30,19 @@ pub(crate) use drive::{Driven, drive_or_suspend, poll_once};
 pub(crate) use parker::Lease;
 
 use crate::asked::{Answer, Asked, Cell, Discard, Polled, Posted, discard};
-use crate::context::{self, Context, Ground, SteppedOut};
+use crate::context::{self, Away, Context, Ground, SteppedOut};
 use crate::errno;
 use crate::error::Refused;
 use crate::here::{self, Here};
 use crate::observe;
 use crate::panic::never_unwinds;
 use crate::slot::{FrameGuard, Marks, ThreadSlot, known_thread};
-use crate::stack::Below;
+use crate::stack::{Below, Suspender};
 use drive::{drive, panicked, wait};
 use std::future::Future;
+use std::ptr::NonNull;
 use std::task::{self, Waker};
+use tokio::task::coop;
 
 /// Runs a future on the task that called C. To be called by Rust code under C: a trampoline, or the closure of a safe
 /// wrapper (`rusqlite::create_scalar_function`, `curl`'s `write_function`, …).
@@ -143,7 +145,9 @@ fn ask(here: &Here, asked: Asked, discard: Option<Discard>) -> Answer {
     }
     match context.ground() {
         Ground::CStack(below) => ask_below(here, context, below, &asked),
-        ground => ask_otherwise(here, context, ground, asked, discard),
+        Ground::ThreadStack => ask_on_top(here, context, &asked),
+        Ground::Suspendable(suspender) => ask_by_suspending(here, suspender, asked),
+        Ground::Elsewhere(away) => ask_elsewhere(context, away, asked, discard),
     }
 }
 
@@ -161,6 +165,9 @@ fn ask_below(here: &Here, context: &Context, below: Below, asked: &Asked) -> Ans
         match asked.poll_by(cx, |job| unsafe { below.run(job) }) {
             Polled::Ready => Ok(()),
             Polled::Panicked(payload) => Err(panicked(context, payload)),
+            Polled::Pending if !coop::has_budget_remaining() => {
+                drive_below(context, below, asked, thread, drive)
+            }
             Polled::Pending => drive_below(context, below, asked, thread, wait),
         }
     } else {
@@ -176,40 +183,55 @@ fn drive_below(
     below: Below,
     asked: &Asked,
     thread: Option<&ThreadSlot>,
-    drive: Drive,
+    how: Drive,
 ) -> Answer {
-    let drive = || drive_under_c(context, asked, thread, drive);
+    let drive = || drive_under_c(context, asked, thread, how);
     // SAFETY: the context was found by the stack we are on. `drive_under_c` does not unwind.
     unsafe { below.call(drive) }
 }
 
+/// Has the future polled on top of C's frames.
 #[cold]
 #[inline(never)]
-fn ask_otherwise(
-    here: &Here,
+fn ask_on_top(here: &Here, context: &Context, asked: &Asked) -> Answer {
+    let thread = known_thread(here);
+    let _outside = Outside::enter(here, context, thread);
+    drive_under_c(context, asked, thread, drive)
+}
+
+/// Leaves C's stack, for the task side to poll the future and to come back.
+#[cold]
+#[inline(never)]
+fn ask_by_suspending(here: &Here, suspender: Suspender<Answer, Asked>, asked: Asked) -> Answer {
+    let thread = known_thread(here);
+    // The task side takes the thread to be in C. It is in Rust in the callback of another call, one that C polls.
+    let marks = thread.and_then(ThreadSlot::marks);
+    marks.inspect(|marks| marks.enter_c());
+    // SAFETY: the context that has this suspender was found by the stack we are on; the cell stays in `run`'s frame.
+    let answer = unsafe { suspender.suspend(asked) };
+    if marks.is_some() {
+        let _ = thread
+            .and_then(ThreadSlot::marks_in_c)
+            .map(Marks::enter_rust);
+    }
+    answer
+}
+
+/// Has the future polled by a task that runs on another thread.
+#[cold]
+#[inline(never)]
+fn ask_elsewhere(
     context: &Context,
-    ground: Ground,
+    away: NonNull<Away>,
     asked: Asked,
     discard: Option<Discard>,
 ) -> Answer {
-    let thread = known_thread(here);
-    match ground {
-        Ground::CStack(below) => ask_below(here, context, below, &asked),
-        Ground::ThreadStack => {
-            let _outside = Outside::enter(here, context, thread);
-            drive_under_c(context, &asked, thread, drive)
-        }
-        // SAFETY: the context was found by the stack we are on; the cell stays in `run`'s frame.
-        Ground::Suspendable(suspender) => unsafe { suspender.suspend(asked) },
-        Ground::Elsewhere(away) => {
-            let discard = discard.ok_or(Refused::NotLocal)?;
-            // SAFETY: the future and its output are `Send`, or there would be no `discard`, which is made for it; and the cell stays
-            // in `run`'s frame until `ask` has returned.
-            let posted = unsafe { Posted::new(asked, discard) };
-            // SAFETY: it is there as long as the context.
-            unsafe { away.as_ref() }.ask(context, posted)
-        }
-    }
+    let discard = discard.ok_or(Refused::NotLocal)?;
+    // SAFETY: the future and its output are `Send`, or there would be no `discard`, which is made for it; and the cell stays in
+    // `run`'s frame until `ask` has returned.
+    let posted = unsafe { Posted::new(asked, discard) };
+    // SAFETY: it is there as long as the context.
+    unsafe { away.as_ref() }.ask(context, posted)
 }
 
 /// The task side, called by the C side.
@@ -217,11 +239,11 @@ fn drive_under_c(
     context: &Context,
     asked: &Asked,
     thread: Option<&ThreadSlot>,
-    drive: Drive,
+    how: Drive,
 ) -> Answer {
     // To unwind from here would skip C's frames, and end what C borrows while C is in the midst of it.
     never_unwinds("a callback was unwound", || {
-        drive(context, asked, thread, context.task_waker())
+        how(context, asked, thread, context.task_waker())
     })
 }
 

@@ -3,7 +3,7 @@
 //! To find a thread-local is, for code that does not know whether it will be part of a shared library, as much as a call:
 //! everything in registers is saved. So a call finds it once, and hands it on.
 //!
-//! Each field belongs to the module it is named after, which alone gives it its type, and takes back what it points to
+//! Each field belongs to the module that is named beside it, which alone gives it its type, and takes back what it points to
 //! before that goes.
 
 use std::cell::Cell;

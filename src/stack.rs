@@ -20,7 +20,7 @@ mod mapping;
 mod overflow;
 mod slab;
 
-pub(crate) use cache::{Lent, acquire, lend, release, tend};
+pub(crate) use cache::{Lent, acquire, lend, lend_nothing, release, tend};
 pub(crate) use class::{DEFAULT_SIZE, MAX_SIZE};
 pub(crate) use exceptions::Exceptions;
 pub(crate) use fiber::{Fiber, Left, Suspender};

@@ -101,7 +101,7 @@ fn poll_in_frame<F: Future>(
     cx: &mut Context<'_>,
 ) -> Poll<F::Output> {
     if !*opens_frame {
-        thread.begin_scope_poll();
+        thread.begin_scope_poll(cx.waker());
         let _offer = thread.enter_frame(Frame::ScopeOffers);
         let polled = future.as_mut().poll(cx);
         if polled.is_ready() || thread.frame() != Frame::ScopeAsked {
@@ -109,7 +109,7 @@ fn poll_in_frame<F: Future>(
         }
     }
     // A poll of its own: a call that was put off to ask for the frame has not had its turn by that.
-    thread.begin_scope_poll();
+    thread.begin_scope_poll(cx.waker());
     let mut polled = Poll::Pending;
     let losses = thread.losses();
     thread.cede(Frame::Scope, false, &mut || {

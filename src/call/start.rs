@@ -5,8 +5,8 @@ use super::options::Mode;
 use super::run::{Back, Left, cross_on};
 use crate::context::Context;
 use crate::here::Here;
-use crate::slot::{Frame, ThreadSlot, is_task_waker, known_thread, with_thread};
-use crate::stack::{self, Job};
+use crate::slot::{Frame, Marks, ThreadSlot, is_task_waker, known_thread, with_thread};
+use crate::stack::{self, Job, Lent};
 use std::mem::ManuallyDrop;
 use std::task::{self, Poll, Waker};
 use tokio::task::coop;
@@ -26,20 +26,11 @@ impl Core {
         cx: &mut task::Context<'_>,
     ) -> Progress {
         // Whatever is unusual goes another way, and leaves no trace in this one.
-        let Some(marks) = thread.marks().filter(|_| self.options.mode != Mode::Long) else {
-            // SAFETY: by this function's contract.
-            return unsafe { self.start_in_frame_otherwise(here, thread, job, cx) };
-        };
         // SAFETY: what is lent comes back in this function, before that of any call around it.
-        let Some(stack) = (unsafe { self.lend_stack(here) }) else {
+        let Some((marks, stack)) = (unsafe { self.at_hand(here, thread) }) else {
             // SAFETY: by this function's contract.
             return unsafe { self.start_in_frame_otherwise(here, thread, job, cx) };
         };
-        if thread.frame() == Frame::Scope && !thread.has_room_in_round() {
-            drop(stack);
-            // SAFETY: by this function's contract.
-            return unsafe { self.start_in_frame_otherwise(here, thread, job, cx) };
-        }
         // SAFETY: by this function's contract.
         let context = unsafe { self.begin_on(&stack, cx) };
         // SAFETY: the stack was lent to us, and the context stays in this frame; the rest is this function's contract.
@@ -48,6 +39,25 @@ impl Core {
             return Progress::Returned;
         }
         self.settle_in_frame(context, back)
+    }
+
+    /// What a call in a frame needs, if it is at hand and the call wants no more.
+    ///
+    /// # Safety
+    ///
+    /// As [`stack::lend`].
+    #[inline(always)]
+    unsafe fn at_hand<'a>(
+        &self,
+        here: &'a Here,
+        thread: &'a ThreadSlot,
+    ) -> Option<(Marks<'a>, Lent<'a>)> {
+        if self.options.mode == Mode::Long || !thread.may_call() {
+            return None;
+        }
+        let marks = thread.marks()?;
+        // SAFETY: by this function's contract.
+        Some((marks, unsafe { self.lend_stack(here) }?))
     }
 
     #[cold]
@@ -65,8 +75,8 @@ impl Core {
         self.settle(left.ran, left.has_slot || !in_scope, waker)
     }
 
-    /// As [`start_in_frame`](Self::start_in_frame): for calls that want something else than most, when a round of the scope's
-    /// allowance is over, and from under C.
+    /// As [`start_in_frame`](Self::start_in_frame): for calls that want something else than most, when a round of calls is
+    /// over, and from under C.
     ///
     /// # Safety
     ///
@@ -81,9 +91,16 @@ impl Core {
         cx: &mut task::Context<'_>,
     ) -> Progress {
         if thread.marks().is_some() {
-            let in_scope = thread.frame() == Frame::Scope;
-            if in_scope && !thread.has_room() && !self.was_put_off(thread) {
-                return self.yield_by_scope(thread, cx);
+            if thread.frame() == Frame::Scope {
+                if !thread.has_room() && !self.was_put_off(thread) {
+                    return self.yield_by_scope(thread, cx);
+                }
+            } else if !thread.has_room_in_round() {
+                // Under a callback, where what polls this call may be a runtime with a budget of its own.
+                thread.begin_round_under_callback();
+                if !self.has_budget(cx) {
+                    return Progress::Pending;
+                }
             }
             if self.options.mode == Mode::Long {
                 thread.hand_off();
@@ -265,8 +282,8 @@ impl Core {
     #[cold]
     #[inline(never)]
     fn yield_by_scope(&mut self, thread: &ThreadSlot, cx: &mut task::Context<'_>) -> Progress {
-        if !is_task_waker(cx.waker()) {
-            // An executor within the scope waits for this waker alone.
+        if !thread.is_scope_waker(cx.waker()) {
+            // An executor within the scope waits for this waker alone; that of a task, if it is a runtime.
             return self.put_off(thread, cx);
         }
         self.options.put_off.by_scope = thread.scope_poll();

@@ -4,7 +4,8 @@
 //!
 //! 1. A suspended call is resumed only on the thread that suspended it, its home.
 //! 2. Dropped at home, it is cancelled: every callback is refused from then on, and C resumed until it returns.
-//! 3. Dropped elsewhere, it cannot be resumed: its stack is leaked, with all that is on it, and the leak reported.
+//! 3. Dropped elsewhere, or when a hook has panicked in its midst, it cannot be resumed: its stack is leaked, with all that is
+//!    on it, and the leak reported.
 //! 4. Whatever C and C++ keep for a thread is exchanged at every switch, for stacks that are set aside do not nest.
 
 use crate::asked::{Answer, Asked};
@@ -24,8 +25,8 @@ use std::task::{self, Poll};
 pub(super) struct Suspendable {
     context: Context,
     fiber: Fiber<Answer, Asked>,
-    /// Given back when C has returned; until then it is C's.
-    stack: ManuallyDrop<Stack>,
+    /// C's until C has returned; then given back.
+    stack: Option<ManuallyDrop<Stack>>,
     exceptions: Exceptions,
     home: Option<ThreadToken>,
     has_slot: bool,
@@ -35,7 +36,7 @@ pub(super) struct Suspendable {
 
 // SAFETY: what keeps this from being `Send` is C's frames and the future that lies among them. On a thread other than its
 // home nothing is done with them: `resume` and `drop` compare the two before they touch anything. The job's types are the
-// business of `Call`, which is `Send` only if they are; the panic that the context may hold is, and so is its parker.
+// business of `Call`, which is `Send` only if they are; the panic that the context may hold is, its pointers are used at home only.
 unsafe impl Send for Suspendable {}
 
 impl Suspendable {
@@ -51,7 +52,7 @@ impl Suspendable {
             // SAFETY: by this function's contract.
             context: unsafe { Context::new(label, ground, None) },
             fiber,
-            stack: ManuallyDrop::new(stack),
+            stack: Some(ManuallyDrop::new(stack)),
             exceptions: Exceptions::NONE,
             home: ThreadToken::current(),
             has_slot: true,
@@ -132,6 +133,7 @@ impl Suspendable {
         let left = {
             // SAFETY: the context stays in its box, and the guard drops below.
             let _entered = unsafe { self.context.enter(here) };
+            let _lends_nothing = stack::lend_nothing(here);
             // SAFETY: C has not returned, and was suspended, if it was, on this thread, its home. What the job borrows is there
             // by the contract of `new`.
             unsafe { self.fiber.resume(answer) }
@@ -156,12 +158,15 @@ impl Suspendable {
 
     /// C is through: gives the stack back; the panic to raise. Called once.
     fn end(&mut self, outcome: Outcome) -> Option<Payload> {
-        // SAFETY: taken once, here.
-        stack::release(unsafe { ManuallyDrop::take(&mut self.stack) });
+        self.stack
+            .take()
+            .map(ManuallyDrop::into_inner)
+            .into_iter()
+            .for_each(stack::release);
         self.context.settle_panic(outcome)
     }
 
-    /// Whether the thread still has the slot that it had when C was last resumed.
+    /// Whether no frame's slot was lost under C, from the start on.
     pub(super) fn has_slot(&self) -> bool {
         self.has_slot
     }
@@ -170,10 +175,11 @@ impl Suspendable {
 impl Drop for Suspendable {
     /// Rules 2 and 3.
     fn drop(&mut self) {
-        if self.waits_for.is_none() {
+        if self.stack.is_none() {
             return;
         }
-        if !self.is_at_home() {
+        // C waits for nothing if it was abandoned in its midst: by a hook that has panicked.
+        if self.waits_for.is_none() || !self.is_at_home() {
             observe::leaked_stack(self.context.label());
             return;
         }

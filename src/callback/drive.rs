@@ -41,7 +41,7 @@ pub(super) fn drive(
 ) -> Answer {
     let _bound = BoundGuard::note(thread, task_waker);
     let cx = &mut task::Context::from_waker(task_waker);
-    match poll(context, asked, thread, cx) {
+    match poll(context, asked, cx) {
         Some(answer) => answer,
         None => wait(context, asked, thread, task_waker),
     }
@@ -64,18 +64,9 @@ pub(crate) fn drive_or_suspend(
 /// One poll for a thread that stays with the call until it is done.
 ///
 /// The callbacks of a call share one poll of the task, and with it tokio's cooperative budget, which is refilled only when
-/// that poll ends: used up, it would have a future that is ready pretend not to be, for ever. Inside a frame the budget is
-/// off; elsewhere it is taken off here.
+/// that poll ends: used up, it would have a future that is ready pretend not to be, for ever. So it is taken off here.
 #[inline]
-fn poll(
-    context: &Context,
-    asked: &Asked,
-    thread: Option<&ThreadSlot>,
-    cx: &mut task::Context<'_>,
-) -> Option<Answer> {
-    if thread.is_some_and(ThreadSlot::is_in_frame) {
-        return poll_once(context, asked, cx);
-    }
+fn poll(context: &Context, asked: &Asked, cx: &mut task::Context<'_>) -> Option<Answer> {
     let once = poll_fn(|cx| Poll::Ready(poll_once(context, asked, cx)));
     match pin!(coop::unconstrained(once)).poll(cx) {
         Poll::Ready(answer) => answer,
@@ -170,7 +161,7 @@ pub(super) fn wait(
     }
     let parker = Lease::new();
     let cx = &mut task::Context::from_waker(parker.waker());
-    let mut answer = poll(context, asked, thread, cx);
+    let mut answer = poll(context, asked, cx);
     if let Some(answer) = answer {
         return answer;
     }
@@ -181,7 +172,7 @@ pub(super) fn wait(
             marks.inspect(|marks| marks.enter_c());
             parker.park();
             let _ = marks.map(Marks::enter_rust);
-            answer = poll(context, asked, thread, cx);
+            answer = poll(context, asked, cx);
         }
     };
     match thread {

@@ -28,7 +28,7 @@ const SHORT: Duration = Duration::from_micros(20);
 const LONG: Duration = Duration::from_micros(100);
 
 /// What is left to a poll. `made` is, everywhere, how often the thread has gone to C so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Allowance {
     began: Cell<u64>,
     round_ends: Cell<u64>,
@@ -70,6 +70,11 @@ impl Allowance {
     /// Whether there is room for a call, in this round or in one more.
     pub(super) fn makes_room(&self, made: u64) -> bool {
         self.has_room(made) || self.begins_round(made, Instant::now)
+    }
+
+    /// Makes room for a round of calls under a callback, which are no scope's to count: they ask tokio's budget once a round.
+    pub(super) fn extend(&self, made: u64) {
+        self.round_ends.set(made + FIRST);
     }
 
     fn begins_round(&self, made: u64, now: impl FnOnce() -> Instant) -> bool {

@@ -139,7 +139,7 @@ impl Handshake {
         }
     }
 
-    /// Owner: how often it has gone to C so far, and closed a frame. Unchanged by what else an owner does.
+    /// Owner: counts its ways to C, and the frames that it has closed.
     #[inline]
     pub(crate) fn times_in_c(&self) -> u64 {
         self.mark.load(Ordering::Relaxed) >> PHASE_BITS.count_ones()
@@ -149,6 +149,17 @@ impl Handshake {
     #[inline]
     pub(crate) fn is_in_c(&self) -> bool {
         Mark(self.mark.load(Ordering::Relaxed)).phase() == Phase::InC
+    }
+
+    /// Owner: whether nobody has claimed the slot of the open frame, as far as can be told without waiting.
+    #[inline]
+    pub(crate) fn is_unclaimed(&self) -> bool {
+        self.claim.load(Ordering::Relaxed) == FREE
+    }
+
+    /// Owner: whether the slot of the open frame was given away.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.claim.load(Ordering::Acquire) != FREE && self.await_verdict() == Verdict::Lost
     }
 
     /// Owner: gives the slot away (rule 4). `false` if it was already gone.

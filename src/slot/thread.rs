@@ -10,6 +10,7 @@ use crate::here::{self, Here};
 use std::cell::{Cell, RefCell};
 use std::ptr::null;
 use std::sync::Arc;
+use std::task::{RawWakerVTable, Waker};
 use std::time::Instant;
 
 pub(crate) struct ThreadSlot {
@@ -19,6 +20,8 @@ pub(crate) struct ThreadSlot {
     allowance: Allowance,
     /// Whether the scope that is being polled is to yield.
     yields: Cell<bool>,
+    /// What wakes the scope that is being polled. To be compared, not used: it may be gone.
+    scope_waker: Cell<Option<(*const (), &'static RawWakerVTable)>>,
     /// Counts the polls of scopes on this thread; zero before the first.
     scope_poll: Cell<u8>,
     pub(super) known: RefCell<KnownJob>,
@@ -35,6 +38,7 @@ thread_local! {
         frame: const { Cell::new(Frame::None) },
         allowance: const { Allowance::none() },
         yields: const { Cell::new(false) },
+        scope_waker: const { Cell::new(None) },
         scope_poll: const { Cell::new(0) },
         known: RefCell::default(),
         losses: const { Cell::new(0) },
@@ -64,8 +68,8 @@ pub(crate) fn with_thread<R>(f: impl FnOnce(Option<&ThreadSlot>) -> R) -> R {
 /// The calling thread's slot; `None` also if it was not asked for on this thread yet ([`with_thread`]).
 #[inline(always)]
 pub(crate) fn known_thread(here: &Here) -> Option<&ThreadSlot> {
-    // SAFETY: null, or this thread's slot, which is there until the thread's destructors run. They cannot run before whoever
-    // was lent `here` has returned.
+    // SAFETY: null, or this thread's slot, which is there until the thread's destructors run: not before whoever was lent `here`
+    // has returned, or else under an `exit`, from which it never returns.
     unsafe { here.slot.get().cast::<ThreadSlot>().as_ref() }
 }
 
@@ -110,11 +114,19 @@ impl ThreadSlot {
         self.yields.take()
     }
 
-    /// A scope is about to be polled.
-    pub(crate) fn begin_scope_poll(&self) {
+    /// A scope is about to be polled, with this waker.
+    pub(crate) fn begin_scope_poll(&self, waker: &Waker) {
+        self.scope_waker.set(Some((waker.data(), waker.vtable())));
         self.allowance.renew(self.record.handshake.times_in_c());
         self.scope_poll
             .set(self.scope_poll.get().wrapping_add(1).max(1));
+    }
+
+    /// Whether what is polled with `waker` is polled again when the scope is.
+    pub(crate) fn is_scope_waker(&self, waker: &Waker) -> bool {
+        self.scope_waker.get().is_some_and(|(data, vtable)| {
+            std::ptr::eq(data, waker.data()) && std::ptr::eq(vtable, waker.vtable())
+        })
     }
 
     /// Tells this poll of a scope from others on this thread.
@@ -127,17 +139,29 @@ impl ThreadSlot {
         !self.allowance.is_whole(self.record.handshake.times_in_c())
     }
 
-    /// Whether the scope may make one more call in its current round.
+    /// Whether a call may be made in the open frame without further ado: nobody has claimed its slot, and there is room in the
+    /// current round, the scope's or that of a callback.
+    #[inline]
+    pub(crate) fn may_call(&self) -> bool {
+        self.record.handshake.is_unclaimed() && self.has_room_in_round()
+    }
+
     #[inline]
     pub(crate) fn has_room_in_round(&self) -> bool {
         let made = self.record.handshake.times_in_c();
         self.allowance.has_room(made)
     }
 
-    /// Whether the scope may make one more call in this poll.
+    /// Begins a round of calls that are made under a callback.
+    pub(crate) fn begin_round_under_callback(&self) {
+        let made = self.record.handshake.times_in_c();
+        self.allowance.extend(made);
+    }
+
+    /// Whether the scope may make one more call in this poll: its frame has its slot, and there is room for one.
     pub(crate) fn has_room(&self) -> bool {
         let made = self.record.handshake.times_in_c();
-        self.allowance.makes_room(made)
+        !self.record.handshake.is_lost() && self.allowance.makes_room(made)
     }
 
     /// Whether a brief call may be made without asking tokio's budget; if so, it is made.

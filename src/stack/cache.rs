@@ -50,7 +50,8 @@ struct Cache {
 ///
 /// # Safety
 ///
-/// The stacks that a thread has lent come back in the opposite order, before the thread ends.
+/// The stacks that a thread has lent come back in the opposite order, before the thread ends. (Where calls may end in another
+/// order, on a stack that may be set aside, [`lend_nothing`] sees to it that none is lent.)
 #[inline(always)]
 pub(crate) unsafe fn lend(here: &Here, bytes: u32) -> Option<Lent<'_>> {
     match cache(here) {
@@ -97,7 +98,7 @@ impl Cache {
         let tended = self.tended.get().wrapping_add(1);
         self.tended.set(tended);
         if tended % LOOK_EVERY == 0 {
-            self.shelf.idle().inspect(|stack| trim_if_deep(stack));
+            self.shelf.all_idle().for_each(trim_if_deep);
             self.stacks.borrow().iter().flatten().for_each(trim_if_deep);
         }
     }
@@ -114,8 +115,8 @@ pub(crate) fn tend(here: &Here) {
 
 #[inline(always)]
 fn cache(here: &Here) -> Option<&Cache> {
-    // SAFETY: null, or this thread's cache, which is there until the thread's destructors run. The callers are done with
-    // the reference before they return to code that could be such a destructor's caller.
+    // SAFETY: null, or this thread's cache, which is there until the thread's destructors run: not before whoever was lent
+    // `here` has returned, or else under an `exit`, from which it never returns.
     unsafe { here.stacks.get().cast::<Cache>().as_ref() }
 }
 
@@ -168,18 +169,21 @@ impl Shelf {
         }
     }
 
-    /// The stack that would be lent next.
+    /// The stack in a place that is not lent. Of the places beyond the last there is none.
     #[inline(always)]
-    fn idle(&self) -> Option<&Stack> {
-        let place = self.places.get(self.lent.get())?;
+    fn idle(&self, place: usize) -> Option<&Stack> {
         // SAFETY: what is idle is replaced by `take` and `put`, on this thread, and the callers of this call neither while they
         // use the result; what is lent is not replaced.
-        unsafe { &*place.as_ptr() }.as_ref()
+        unsafe { &*self.places.get(place)?.as_ptr() }.as_ref()
+    }
+
+    fn all_idle(&self) -> impl Iterator<Item = &Stack> {
+        (self.lent.get()..self.filled.get()).filter_map(|place| self.idle(place))
     }
 
     #[inline(always)]
     fn lend<'a>(&'a self, here: &'a Here) -> Option<Lent<'a>> {
-        let stack = self.idle()?;
+        let stack = self.idle(self.lent.get())?;
         self.lent.set(self.lent.get() + 1);
         Some(Lent { stack, here })
     }
@@ -187,7 +191,7 @@ impl Shelf {
     /// An idle stack to keep.
     fn take(&self) -> Option<Stack> {
         let filled = self.filled.get();
-        if filled == self.lent.get() {
+        if filled <= self.lent.get() {
             return None;
         }
         self.filled.set(filled - 1);
@@ -203,6 +207,30 @@ impl Shelf {
         place.set(Some(stack));
         self.filled.set(filled + 1);
         None
+    }
+}
+
+/// Sees to it that no stack is lent until the guard drops: for the time on a stack that may be set aside, under which calls
+/// end in any order.
+pub(crate) fn lend_nothing(here: &Here) -> LendsNothing<'_> {
+    LendsNothing {
+        here,
+        lent: cache(here).map(|cache| cache.shelf.lent.replace(PER_THREAD)),
+    }
+}
+
+/// Restores on drop what is said to be lent.
+#[must_use]
+pub(crate) struct LendsNothing<'a> {
+    here: &'a Here,
+    lent: Option<usize>,
+}
+
+impl Drop for LendsNothing<'_> {
+    fn drop(&mut self) {
+        if let (Some(cache), Some(lent)) = (cache(self.here), self.lent) {
+            cache.shelf.lent.set(lent);
+        }
     }
 }
 

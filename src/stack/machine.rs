@@ -15,12 +15,32 @@
 //! A twin owes a `Machine` with `new`, `call` and `call_below`, as documented in `x86_64`. The portable one is built on
 //! fibers, and makes a new one each time: correct wherever corosensei is, but slower.
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux", not(cede_portable)))]
+#[cfg(all(
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    target_os = "linux",
+    not(cede_portable)
+))]
 mod x86_64;
-#[cfg(all(target_arch = "x86_64", target_os = "linux", not(cede_portable)))]
+#[cfg(all(
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    target_os = "linux",
+    not(cede_portable)
+))]
 pub(super) use x86_64::Machine;
 
-#[cfg(not(all(target_arch = "x86_64", target_os = "linux", not(cede_portable))))]
+#[cfg(not(all(
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    target_os = "linux",
+    not(cede_portable)
+)))]
 mod portable;
-#[cfg(not(all(target_arch = "x86_64", target_os = "linux", not(cede_portable))))]
+#[cfg(not(all(
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    target_os = "linux",
+    not(cede_portable)
+)))]
 pub(super) use portable::Machine;

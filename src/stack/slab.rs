@@ -3,7 +3,7 @@
 //! ```text
 //!   low                                                                          high
 //!   ├─ guard ─┬─ stack 0 ────────────┼─ guard ─┬─ stack 1 ────────────┼─ …        ─┤
-//!   │◀ GUARD ▶│◀──── class size ────▶│ ▲ limit │              base ▲ │
+//!   │◀ GUARD ▶│◀─ class size, PAGE ─▶│ ▲ limit │              base ▲ │
 //!   │◀─────────── stride ───────────▶│
 //! ```
 //!
@@ -35,8 +35,8 @@ impl Region {
     pub(super) fn new(size: Size) -> io::Result<Self> {
         let (guard, own) = match size {
             Size::Class(class) => (lock(&SLABS)[class].take(size)?, None),
-            Size::Exact(bytes) => {
-                let mapping = Mapping::new(GUARD + bytes.next_multiple_of(PAGE))?;
+            Size::Exact(_) => {
+                let mapping = Mapping::new(stride(size))?;
                 // SAFETY: the start of a mapping that has just been made.
                 unsafe { install_guard(mapping.start()) }?;
                 (mapping.start(), Some(mapping))
@@ -93,8 +93,9 @@ impl Drop for Region {
     }
 }
 
+/// With a page more than was asked for: not every stack begins at the top of its first page (`machine`).
 fn stride(size: Size) -> usize {
-    GUARD + size.bytes().next_multiple_of(PAGE)
+    GUARD + size.bytes().next_multiple_of(PAGE) + PAGE
 }
 
 static SLABS: Mutex<[Slabs; COUNT]> = Mutex::new([const { Slabs(Vec::new()) }; COUNT]);
@@ -204,7 +205,7 @@ mod tests {
         let size = Size::Class(0);
         let regions: Vec<_> = (0..200).map(|_| Region::new(size).unwrap()).collect();
         for (n, region) in regions.iter().enumerate() {
-            assert_eq!(region.base() - region.limit(), GUARD + size.bytes());
+            assert_eq!(region.base() - region.limit(), GUARD + size.bytes() + PAGE);
             for address in [region.limit() + GUARD, region.base() - 8] {
                 // SAFETY: both ends of a stack that nobody else uses.
                 unsafe { (address as *mut u64).write(n as u64) };
