@@ -2,9 +2,11 @@
 //!
 //! In each test C waits at a gate that only the work in question opens.
 
-use cede_fixtures::{Crowd, Gate};
+use cede::Registered;
+use cede_fixtures::{Crowd, Gate, foreign};
 use cede_integration_tests::process::Watchdog;
 use cede_integration_tests::{PATIENCE, later, under_c, workers};
+use std::ffi::c_int;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +80,27 @@ fn a_timer_fires() {
     all_wait_for("a timer", async |gate: Arc<Gate>| {
         tokio::time::sleep(Duration::from_millis(1)).await;
         gate.open();
+    });
+}
+
+/// The threads are C's own, so each callback is a task, with no worker that is not in C.
+#[test]
+fn callbacks_from_foreign_threads_run() {
+    all_wait_for("callbacks from foreign threads", async |gate: Arc<Gate>| {
+        let opens = gate.clone();
+        let registered = Registered::new(-1, move |n: c_int| {
+            let opens = opens.clone();
+            async move {
+                later().await;
+                if n == 0 {
+                    opens.open();
+                }
+                1
+            }
+        });
+        // SAFETY: the function may be called on any thread, with this data.
+        let run = || unsafe { foreign::run(registered.data_first(), registered.data(), 8, 4) };
+        assert_eq!(cede::call(run).await, 32);
     });
 }
 
