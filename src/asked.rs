@@ -144,10 +144,11 @@ impl Asked {
             run: self.poll,
             argument: (&raw mut errand).cast(),
         });
-        match outcome.into_panic() {
-            None if errand.is_ready => Polled::Ready,
-            None => Polled::Pending,
-            Some(payload) => Polled::Panicked(payload),
+        if outcome.has_returned() && errand.is_ready {
+            return Polled::Ready;
         }
+        outcome
+            .into_panic()
+            .map_or(Polled::Pending, Polled::Panicked)
     }
 }

@@ -278,14 +278,14 @@ where
     ///
     /// # Safety
     ///
-    /// `this` points to a `Work<F, R>` that is due, that stays where it is, and that nobody else touches until this has
-    /// returned.
+    /// `this` points to a `Work<F, R>` that stays where it is, and that nobody else touches until this has returned. Run again, it
+    /// panics.
     unsafe extern "C" fn run(this: *mut ()) -> Outcome {
         let this: *mut Self = this.cast();
         let outcome = caught(|| {
             // SAFETY: by this function's contract. No reference is held while `f` runs.
             let Self::Due(f) = (unsafe { &*this }) else {
-                unreachable!("run once");
+                panic!("`Call` polled after completion");
             };
             // The closure alone, not all of `Work`: that was written in parts a moment ago, and to read it as a whole would wait
             // until the last of them has left the processor's store buffer.

@@ -93,6 +93,7 @@ use tokio::task::coop;
 /// # Cancellation
 ///
 /// If the call is dropped while it is suspended, or is offloaded and dropped or cancelled, this returns [`Refused::Cancelled`].
+#[inline]
 pub fn callback<Fut>(future: Fut) -> Result<Fut::Output, Refused>
 where
     Fut: Future + Send,
@@ -108,18 +109,19 @@ where
 /// # Errors
 ///
 /// As [`callback`], and [`Refused::NotLocal`].
+#[inline]
 pub fn callback_local<Fut: Future>(future: Fut) -> Result<Fut::Output, Refused> {
     run_local(&errno::Keep::new(), future)
 }
 
 /// [`callback_local`] for who keeps errno already.
-#[inline]
+#[inline(always)]
 fn run_local<Fut: Future>(errno: &errno::Keep, future: Fut) -> Result<Fut::Output, Refused> {
     run(errno, future, None)
 }
 
 /// Asks the task side. `discard` is for futures that may be polled and dropped on another thread, and only for those.
-#[inline]
+#[inline(always)]
 fn run<Fut: Future>(
     _: &errno::Keep,
     future: Fut,

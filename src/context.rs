@@ -23,6 +23,7 @@ use crate::panic::{self, Payload};
 use crate::stack::{Below, Outcome, Suspender};
 use std::cell::{Cell, OnceCell};
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::panic::Location;
 use std::ptr::{NonNull, null};
 use std::task::Waker;
@@ -83,7 +84,10 @@ impl Away {
 pub(crate) struct Context {
     /// Not a copy: it was written a moment ago, word by word, and to copy it as a whole would wait for that.
     label: NonNull<Label>,
-    ground: Ground,
+    /// The ground of nearly every call, [`Ground::CStack`]. To write one word is all that it takes to make it known.
+    below: Option<Below>,
+    /// Another ground: written if, and only if, `below` is not.
+    otherwise: MaybeUninit<Ground>,
     /// Of the poll that C runs in, unless C is left and resumed by another one.
     task_waker: Option<NonNull<Waker>>,
     /// What few calls have. For the others it is one word to write.
@@ -108,9 +112,14 @@ impl Context {
     /// `label` and `task_waker` stay where they are for as long as the context lives.
     #[inline(always)]
     pub(crate) unsafe fn new(label: &Label, ground: Ground, task_waker: Option<&Waker>) -> Self {
+        let (below, otherwise) = match ground {
+            Ground::CStack(below) => (Some(below), MaybeUninit::uninit()),
+            otherwise => (None, MaybeUninit::new(otherwise)),
+        };
         Self {
             label: NonNull::from(label),
-            ground,
+            below,
+            otherwise,
             task_waker: task_waker.map(NonNull::from),
             extras: OnceCell::new(),
             outer: Cell::new(null()),
@@ -125,7 +134,11 @@ impl Context {
 
     #[inline]
     pub(crate) fn ground(&self) -> Ground {
-        self.ground
+        match self.below {
+            Some(below) => Ground::CStack(below),
+            // SAFETY: written by `new`.
+            None => unsafe { self.otherwise.assume_init() },
+        }
     }
 
     /// The waker of the poll that C runs in. Not to be asked for where C is left and resumed by another one.

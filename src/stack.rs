@@ -63,6 +63,7 @@ impl Outcome {
         self.0.is_none()
     }
 
+    #[cold]
     pub(crate) fn into_panic(self) -> Option<Payload> {
         self.0.map(|payload| *payload)
     }

@@ -11,6 +11,9 @@
 //!                     Suspended
 //! ```
 //!
+//! A call that is through in one poll, and has nothing to report, stays `Unstarted`, for the sake of speed: its job knows that
+//! it was run, and panics if it is run again.
+//!
 //! # Rules
 //!
 //! 1. C runs exactly once, from the first poll that is not put off; a call that was never polled never runs.

@@ -80,12 +80,10 @@ impl Core {
     /// `self` is pinned, and the waker stays where it is until C has returned.
     #[inline(always)]
     pub(super) unsafe fn begin_on(
-        &mut self,
+        &self,
         stack: &Stack,
         cx: &task::Context<'_>,
     ) -> ManuallyDrop<Context> {
-        // What is overwritten is `Unstarted`, which has nothing to drop.
-        self.stage = ManuallyDrop::new(Stage::Finished);
         let ground = Ground::CStack(stack.below());
         let waker = Some(cx.waker());
         // SAFETY: the label is part of `self`, which is pinned; the rest is this function's contract.

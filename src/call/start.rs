@@ -55,7 +55,7 @@ impl Core {
         if self.options.mode == Mode::Long || !thread.may_call() {
             return None;
         }
-        let marks = thread.marks()?;
+        let marks = thread.marks_of_frame()?;
         // SAFETY: by this function's contract.
         Some((marks, unsafe { self.lend_stack(here) }?))
     }

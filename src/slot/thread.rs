@@ -185,6 +185,14 @@ impl ThreadSlot {
         (self.is_in_frame() && !handshake.is_in_c()).then_some(Marks(handshake))
     }
 
+    /// As [`marks`](Self::marks), for who knows that a frame is open.
+    #[inline]
+    pub(crate) fn marks_of_frame(&self) -> Option<Marks<'_>> {
+        debug_assert!(self.is_in_frame());
+        let handshake = &self.record.handshake;
+        (!handshake.is_in_c()).then_some(Marks(handshake))
+    }
+
     /// The same, for code that is in C and goes to Rust.
     #[inline]
     pub(crate) fn marks_in_c(&self) -> Option<Marks<'_>> {

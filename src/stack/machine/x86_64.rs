@@ -4,16 +4,17 @@
 //!      the task's stack                     the C stack
 //!   │ frames of the task   │             ┌──────────────────────┐ ◀── top
 //!   ├──────────────────────┤             │ (keeps it aligned)   │
-//!   │ return address       │             ├──────────────────────┤
-//!   ├──────────────────────┤             │ the anchor ──────┐   │ ◀── top - 16
-//!   │ rbp of the caller    │ ◀───────────┼──────────────────┘   │
-//!   ├──────────────────────┤ ◀── rbp     ├──────────────────────┤
-//!   │ call_below's frames  │             │ return address       │
-//!   ~                      ~             │ the job's frames, C  │
+//!   │ return address       │ ◀───────┐   ├──────────────────────┤
+//!   ├──────────────────────┤         └───┼─ the anchor          │ ◀── top - 16
+//!   │ (keeps it aligned)   │             ├──────────────────────┤
+//!   ├──────────────────────┤ ◀── below   │ return address       │
+//!   │ call_below's frames  │             │ the job's frames, C  │
+//!   ~                      ~             ~                      ~
 //! ```
 //!
 //! While a job runs, the anchor says where the stack below was left; what lies under that address is free, for the
-//! function that left it has no red zone. `rbp` points there too, by which unwinders find the way back.
+//! function that left it has no red zone. By the anchor unwinders find the way back, too. `rbp` is left alone: the chain of frame
+//! pointers goes from the job's frames to the task's.
 
 use crate::stack::slab::Region;
 use crate::stack::{Job, Outcome, Run};
@@ -23,6 +24,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// From the top of a stack to its anchor.
 const ANCHOR: usize = 16;
+const RETURN_ADDRESS: usize = 8;
 
 /// The name of the function below, which no other version of this crate in the same program has.
 macro_rules! call_on {
@@ -48,17 +50,13 @@ global_asm!(
     ".cfi_startproc",
     // gdb takes a stack that goes on at a higher address for a broken one, except where a signal may have switched it.
     ".cfi_signal_frame",
-    "push rbp",
-    ".cfi_def_cfa_offset 16",
-    ".cfi_offset rbp, -16",
-    "mov rbp, rsp",
-    ".cfi_def_cfa_register rbp",
     "mov [rsi - {anchor}], rsp",
     "lea rsp, [rsi - {anchor}]",
+    // From here on the frame is found by way of the anchor, to which rsp points: DW_CFA_def_cfa_expression, 5 bytes:
+    // DW_OP_breg7 (rsp) 0, DW_OP_deref, DW_OP_plus_uconst 8.
+    ".cfi_escape 0x0f, 5, 0x77, 0, 0x06, 0x23, 8",
     "call rdx",
-    "mov rsp, rbp",
-    "pop rbp",
-    ".cfi_restore rbp",
+    "mov rsp, [rsp]",
     ".cfi_def_cfa rsp, 8",
     "ret",
     ".cfi_endproc",
@@ -117,9 +115,10 @@ impl Machine {
         // SAFETY: within the stack.
         let anchor = unsafe { self.top.as_ptr().byte_sub(ANCHOR) }.cast::<*mut ()>();
         // SAFETY: written by the `call` that we are under.
-        let below = unsafe { *anchor };
-        // SAFETY: the stack pointer of a function that waits there for our return, aligned as after its one push. What lies
-        // below it is free.
+        let left_at = unsafe { *anchor };
+        // SAFETY: of that address, which is that of a return address, and so 8 off a multiple of 16; below it the stack is free.
+        let below = unsafe { left_at.byte_sub(RETURN_ADDRESS) };
+        // SAFETY: the top of what is free of a stack whose innermost function waits for our return; a multiple of 16.
         unsafe { call_on(job.argument, below, job.run) }
     }
 }
