@@ -14,6 +14,8 @@ pub(crate) struct Here {
     pub(crate) slot: Cell<*const ()>,
     /// `stack`: the thread's idle stacks, or null.
     pub(crate) stacks: Cell<*const ()>,
+    /// `stack`: how many of those are lent. Here, because it is written when `call` is.
+    pub(crate) lent: Cell<usize>,
     /// `context`: the call whose C frames are below, or null.
     pub(crate) call: Cell<*const ()>,
 }
@@ -24,6 +26,7 @@ thread_local! {
         Here {
             slot: Cell::new(null()),
             stacks: Cell::new(null()),
+            lent: Cell::new(0),
             call: Cell::new(null()),
         }
     };

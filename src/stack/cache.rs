@@ -94,11 +94,11 @@ impl Cache {
 
     /// Gives back memory that a stack used once, now and then.
     #[inline]
-    fn tend(&self) {
+    fn tend(&self, here: &Here) {
         let tended = self.tended.get().wrapping_add(1);
         self.tended.set(tended);
         if tended % LOOK_EVERY == 0 {
-            self.shelf.all_idle().for_each(trim_if_deep);
+            self.shelf.all_idle(here).for_each(trim_if_deep);
             self.stacks.borrow().iter().flatten().for_each(trim_if_deep);
         }
     }
@@ -109,7 +109,7 @@ impl Cache {
 #[inline]
 pub(crate) fn tend(here: &Here) {
     if let Some(cache) = cache(here) {
-        cache.tend();
+        cache.tend(here);
     }
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn acquire(bytes: u32, describe: Describe) -> io::Result<Stack> {
         let Size::Class(class) = size else {
             return None;
         };
-        let on_shelf = (size == Size::DEFAULT).then(|| cache.shelf.take());
+        let on_shelf = (size == Size::DEFAULT).then(|| here::with(|here| cache.shelf.take(here)));
         on_shelf
             .flatten()
             .or_else(|| cache.stacks.borrow_mut()[class].pop())
@@ -150,14 +150,13 @@ pub(crate) fn acquire(bytes: u32, describe: Describe) -> io::Result<Stack> {
 /// A few stacks of the default size within reach, for calls that nest: to lend one is to count it.
 ///
 /// ```text
-///   places  0 … lent        are lent, the last one first to come back
-///           lent … filled   are idle
+///   places  0 … here.lent        are lent, the last one first to come back
+///           here.lent … filled   are idle
 ///           filled …        are empty
 /// ```
 struct Shelf {
     places: [Cell<Option<Stack>>; PER_THREAD],
     filled: Cell<usize>,
-    lent: Cell<usize>,
 }
 
 impl Shelf {
@@ -165,7 +164,6 @@ impl Shelf {
         Self {
             places: [const { Cell::new(None) }; PER_THREAD],
             filled: Cell::new(0),
-            lent: Cell::new(0),
         }
     }
 
@@ -177,21 +175,22 @@ impl Shelf {
         unsafe { &*self.places.get(place)?.as_ptr() }.as_ref()
     }
 
-    fn all_idle(&self) -> impl Iterator<Item = &Stack> {
-        (self.lent.get()..self.filled.get()).filter_map(|place| self.idle(place))
+    fn all_idle(&self, here: &Here) -> impl Iterator<Item = &Stack> {
+        (here.lent.get()..self.filled.get()).filter_map(|place| self.idle(place))
     }
 
     #[inline(always)]
     fn lend<'a>(&'a self, here: &'a Here) -> Option<Lent<'a>> {
-        let stack = self.idle(self.lent.get())?;
-        self.lent.set(self.lent.get() + 1);
+        let lent = here.lent.get();
+        let stack = self.idle(lent)?;
+        here.lent.set(lent + 1);
         Some(Lent { stack, here })
     }
 
     /// An idle stack to keep.
-    fn take(&self) -> Option<Stack> {
+    fn take(&self, here: &Here) -> Option<Stack> {
         let filled = self.filled.get();
-        if filled <= self.lent.get() {
+        if filled <= here.lent.get() {
             return None;
         }
         self.filled.set(filled - 1);
@@ -215,7 +214,7 @@ impl Shelf {
 pub(crate) fn lend_nothing(here: &Here) -> LendsNothing<'_> {
     LendsNothing {
         here,
-        lent: cache(here).map(|cache| cache.shelf.lent.replace(PER_THREAD)),
+        lent: here.lent.replace(PER_THREAD),
     }
 }
 
@@ -223,14 +222,12 @@ pub(crate) fn lend_nothing(here: &Here) -> LendsNothing<'_> {
 #[must_use]
 pub(crate) struct LendsNothing<'a> {
     here: &'a Here,
-    lent: Option<usize>,
+    lent: usize,
 }
 
 impl Drop for LendsNothing<'_> {
     fn drop(&mut self) {
-        if let (Some(cache), Some(lent)) = (cache(self.here), self.lent) {
-            cache.shelf.lent.set(lent);
-        }
+        self.here.lent.set(self.lent);
     }
 }
 
@@ -238,7 +235,6 @@ impl Drop for LendsNothing<'_> {
 #[must_use]
 pub(crate) struct Lent<'a> {
     stack: &'a Stack,
-    /// By way of this the shelf is found again, instead of being remembered while C runs.
     here: &'a Here,
 }
 
@@ -254,10 +250,8 @@ impl Deref for Lent<'_> {
 impl Drop for Lent<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(cache) = cache(self.here) {
-            let lent = &cache.shelf.lent;
-            lent.set(lent.get() - 1);
-        }
+        let lent = &self.here.lent;
+        lent.set(lent.get() - 1);
     }
 }
 
@@ -266,7 +260,7 @@ impl Drop for Cache {
     fn drop(&mut self) {
         here::with(|here| here.stacks.set(null()));
         let others = self.stacks.take().into_iter().flatten();
-        for stack in std::iter::from_fn(|| self.shelf.take()).chain(others) {
+        for stack in std::iter::from_fn(|| here::with(|here| self.shelf.take(here))).chain(others) {
             if let Size::Class(class) = stack.region().size() {
                 share(class, stack);
             }
