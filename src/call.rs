@@ -2,9 +2,11 @@
 
 mod core;
 mod future_ext;
+mod home;
 mod options;
 mod run;
 mod scope;
+mod set_aside;
 mod start;
 mod suspendable;
 
@@ -56,12 +58,12 @@ use std::task::{Context, Poll};
 /// C runs exactly once if the future is polled, and not at all if it is not. Dropping the future, `select!`,
 /// `timeout` and `abort` have no effect before C has returned, since the poll does not return. If the future is
 /// dropped between C's return and the poll that would have delivered it, the result is dropped: return owning types.
-/// For calls that are [`suspendable`](Call::suspendable) see there.
+/// For calls that are [`suspendable`](Call::suspendable) or [`migratable`](Call::migratable) see there.
 ///
 /// # Panics
 ///
 /// A panic of `f` or of a callback is raised from the `await` when C has returned. The poll panics if no C stack can
-/// be mapped; C has not run then.
+/// be mapped, and says which limit was reached; C has not run then.
 ///
 /// # Shutdown
 ///
@@ -86,7 +88,7 @@ where
 /// A future that runs C. Made by [`call`], which says what it does; the methods here change how.
 ///
 /// `Send` if the closure and its result are: a task may move to another thread before C starts and after it has
-/// returned, never in between.
+/// returned; in between only if the call is [`migratable`](Self::migratable).
 #[must_use = "C does not run unless the call is awaited"]
 pub struct Call<F, R> {
     // Dropped before `work`, which C may still refer to while a suspended call is cancelled.
@@ -138,7 +140,7 @@ where
     /// from 3.12, QuickJS, the Boehm collector, a JVM).
     ///
     /// Callbacks are polled on top of C's frames. Such a call cannot suspend: with
-    /// [`suspendable`](Self::suspendable) a callback that is not ready is treated as in a plain call.
+    /// [`suspendable`](Self::suspendable) or [`migratable`](Self::migratable) a callback that is not ready is treated as in a plain call.
     pub fn on_thread_stack(mut self) -> Self {
         self.core.options().ground = GroundKind::ThreadStack;
         self
@@ -159,56 +161,6 @@ where
     /// hands the slot off all the same. Undoes [`long`](Self::long).
     pub fn brief(mut self) -> Self {
         self.core.options().mode = Mode::Brief;
-        self
-    }
-
-    /// Lets a callback that is not ready suspend the call, where its task cannot change threads: on a current-thread
-    /// runtime, and in the tasks of a `LocalSet`. The task returns `Pending`, and the thread goes on with others.
-    /// Elsewhere the thread parks, as in a plain call.
-    ///
-    /// # Thread
-    ///
-    /// A suspended call stays on its thread. Polled on another one (a current-thread runtime whose `block_on` was
-    /// called from there), it panics.
-    ///
-    /// # Cancellation
-    ///
-    /// `select!`, `timeout` and `abort` act at callbacks. A suspended call that is dropped resumes C within the drop, with
-    /// [`Refused::Cancelled`](crate::Refused::Cancelled) for this callback and all that follow, until C returns: this drop
-    /// takes as long as C does. Dropped on another thread it cannot be resumed: its C stack, and what C holds, are leaked
-    /// and the leak is reported (an `ERROR` event, [`Metrics::leaked_stacks`](crate::Metrics::leaked_stacks)).
-    ///
-    /// # What crosses between suspended calls
-    ///
-    /// Several suspended calls share one thread, so they share what C and Rust keep for each thread. errno and C++'s exception
-    /// state are kept apart. Everything else that a library keeps per thread is not: error queues (OpenSSL,
-    /// libgit2), recursive mutexes (SQLite in serialized mode deadlocks; `SQLITE_CONFIG_MULTITHREAD` is fine), current
-    /// contexts (EGL, CPython, Tcl). Keep them apart with [`Config::on_switch`](crate::Config::on_switch).
-    ///
-    /// # Profilers
-    ///
-    /// The few instructions that switch to a stack that is set aside, and from it, cannot be unwound. A profiler that walks
-    /// stacks in its signal handler may lose a trace there, or crash. (Other calls can be unwound at every instruction.)
-    ///
-    /// # Soundness
-    ///
-    /// Suspended stacks do not nest, and some safe code takes for granted that a thread's frames do: code that puts a pointer
-    /// to its own frame into a thread-local and restores the former one when it returns (the `scoped-tls` crate; an executor
-    /// that is run under C). Suspended within such code by two calls that then end in another order, the thread-local
-    /// points to a frame that is gone, and to use it is **undefined behaviour**. The same is true of everything that is
-    /// built on stackful coroutines, and no type can express it. So do not await a callback of a suspendable call from within
-    /// a closure that was lent something by a thread-local (`ScopedKey::set`, `LocalKey::with`, `LocalKey::sync_scope`), an
-    /// entered span or handle, or an executor of its own. Rust code that C calls directly has nothing of the kind above it
-    /// unless `f` has put it there.
-    pub fn suspendable(mut self) -> Self
-    where
-        F: 'static,
-        R: 'static,
-    {
-        let ground = &mut self.core.options().ground;
-        if *ground != GroundKind::ThreadStack {
-            *ground = GroundKind::Suspendable;
-        }
         self
     }
 

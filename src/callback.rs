@@ -19,7 +19,10 @@
 //!    to the answer, and only then. Nothing is allocated.
 //! 2. No panic crosses C: the future is polled and dropped under `catch_unwind`, on whichever side that happens.
 //! 3. errno is what it was before the callback when C goes on.
-//! 4. Under an offloaded call the task is on another thread. A future goes there only with the function that drops it, and only
+//! 4. C may go on on another thread. Functions that find what is the thread's are never inlined into code that C stacks carry, and
+//!    do not look for it again, nor use it, after a point where the stack may be left: here [`ask_by_leaving`]'s last lines, and
+//!    the destructor of a user's future.
+//! 5. Under an offloaded call the task is on another thread. A future goes there only with the function that drops it, and only
 //!    the bounds of [`callback`] give one: every other future is refused.
 
 mod drive;
@@ -30,14 +33,14 @@ pub(crate) use drive::{Driven, drive_or_suspend, poll_once};
 pub(crate) use parker::Lease;
 
 use crate::asked::{Answer, Asked, Cell, Discard, Polled, Posted, discard};
-use crate::context::{self, Away, Context, Ground, SteppedOut};
-use crate::errno;
+use crate::context::{self, Away, Context, Ground, SteppedOut, WayOut};
+use crate::errno::{self, Errno};
 use crate::error::Refused;
 use crate::here::{self, Here};
 use crate::observe;
-use crate::panic::never_unwinds;
-use crate::slot::{FrameGuard, Marks, ThreadSlot, known_thread};
-use crate::stack::{Below, Suspender};
+use crate::panic::{Payload, never_unwinds};
+use crate::slot::{FrameGuard, Marks, ThreadSlot, known_thread, with_thread};
+use crate::stack::Below;
 use drive::{drive, panicked, wait};
 use std::future::Future;
 use std::ptr::NonNull;
@@ -73,7 +76,8 @@ use tokio::task::coop;
 /// # Waiting
 ///
 /// A future that is not ready at once suspends the call if it is [`suspendable`](crate::Call::suspendable) and its task
-/// is bound to this thread. Otherwise the slot is handed off and the thread parks until the future is ready: other
+/// is bound to this thread, or [`migratable`](crate::Call::migratable). Otherwise the slot is handed off and the thread
+/// parks until the future is ready: other
 /// tasks go on, but futures polled by the *same* task (its siblings in a `join!` or `select!`) do not, so do not wait for
 /// those. Once its slot is gone the callback runs on its thread beside as many tasks as there are workers; only the
 /// end of the call takes a slot again.
@@ -99,45 +103,55 @@ where
     Fut: Future + Send,
     Fut::Output: Send,
 {
-    run(&errno::Keep::new(), future, Some(discard::<Fut>))
+    run::<_, false>(future, Some(discard::<Fut>))
 }
 
 /// [`callback`] for a future that is not `Send`.
 ///
-/// Under an [offloaded](crate::offload()) call, whose task is on another thread, it is refused.
+/// Under an [offloaded](crate::offload()) call, whose task is on another thread, it is refused, as under a
+/// [`migratable`](crate::Call::migratable) one, which may change threads while the future is pending.
 ///
 /// # Errors
 ///
 /// As [`callback`], and [`Refused::NotLocal`].
 #[inline]
 pub fn callback_local<Fut: Future>(future: Fut) -> Result<Fut::Output, Refused> {
-    run_local(&errno::Keep::new(), future)
+    run::<_, false>(future, None)
 }
 
 /// [`callback_local`] for who keeps errno already.
 #[inline(always)]
-fn run_local<Fut: Future>(errno: &errno::Keep, future: Fut) -> Result<Fut::Output, Refused> {
-    run(errno, future, None)
+fn run_local<Fut: Future>(_: &errno::Keep, future: Fut) -> Result<Fut::Output, Refused> {
+    run::<_, true>(future, None)
 }
 
-/// Asks the task side. `discard` is for futures that may be polled and dropped on another thread, and only for those.
+/// Asks the task side. `discard` is for futures that may be polled and dropped on another thread, and only for those;
+/// `ERRNO_IS_KEPT` for callers who see to that.
 #[inline(always)]
-fn run<Fut: Future>(
-    _: &errno::Keep,
+fn run<Fut: Future, const ERRNO_IS_KEPT: bool>(
     future: Fut,
     discard: Option<Discard>,
 ) -> Result<Fut::Output, Refused> {
     let mut cell = Cell::Running(future);
     // SAFETY: the cell stays in this frame, untouched, until `ask` has returned; then nobody uses `asked` any more.
     let asked = unsafe { Asked::new(&mut cell) };
-    match here::with(|here| ask(here, asked, discard)) {
+    match ask::<ERRNO_IS_KEPT>(asked, discard) {
         Ok(()) => Ok(cell.into_output()),
         Err(why) => Err(refuse(&mut cell, why)),
     }
 }
 
+#[inline(never)]
+fn ask<const ERRNO_IS_KEPT: bool>(asked: Asked, discard: Option<Discard>) -> Answer {
+    here::with(|here| ask_from::<ERRNO_IS_KEPT>(here, asked, discard))
+}
+
 #[inline(always)]
-fn ask(here: &Here, asked: Asked, discard: Option<Discard>) -> Answer {
+fn ask_from<const ERRNO_IS_KEPT: bool>(
+    here: &Here,
+    asked: Asked,
+    discard: Option<Discard>,
+) -> Answer {
     let context = context::current(here).ok_or(Refused::NoCall)?;
     if let Some(why) = context.refusal() {
         return Err(why);
@@ -146,10 +160,19 @@ fn ask(here: &Here, asked: Asked, discard: Option<Discard>) -> Answer {
         return Err(Refused::Panicking);
     }
     match context.ground() {
-        Ground::CStack(below) => ask_below(here, context, below, &asked),
-        Ground::ThreadStack => ask_on_top(here, context, &asked),
-        Ground::Suspendable(suspender) => ask_by_suspending(here, suspender, asked),
-        Ground::Elsewhere(away) => ask_elsewhere(context, away, asked, discard),
+        Ground::CStack(below) => {
+            let _errno = (!ERRNO_IS_KEPT).then(errno::KeepHere::new);
+            ask_below(here, context, below, &asked)
+        }
+        Ground::ThreadStack => ask_on_top(here, context, &asked, context.task_waker()),
+        Ground::Suspendable(way) => {
+            // SAFETY: it is there as long as the context, which was found by the stack we are on.
+            ask_by_leaving(here, context, unsafe { way.as_ref() }, asked, discard)
+        }
+        Ground::Elsewhere(away) => {
+            let _errno = (!ERRNO_IS_KEPT).then(errno::KeepHere::new);
+            ask_elsewhere(context, away, asked, discard)
+        }
     }
 }
 
@@ -187,7 +210,7 @@ fn drive_below(
     thread: Option<&ThreadSlot>,
     how: Drive,
 ) -> Answer {
-    let drive = || drive_under_c(context, asked, thread, how);
+    let drive = || drive_under_c(context, asked, thread, context.task_waker(), how);
     // SAFETY: the context was found by the stack we are on. `drive_under_c` does not unwind.
     unsafe { below.call(drive) }
 }
@@ -195,27 +218,39 @@ fn drive_below(
 /// Has the future polled on top of C's frames.
 #[cold]
 #[inline(never)]
-fn ask_on_top(here: &Here, context: &Context, asked: &Asked) -> Answer {
-    let thread = known_thread(here);
-    let _outside = Outside::enter(here, context, thread);
-    drive_under_c(context, asked, thread, drive)
+fn ask_on_top(here: &Here, context: &Context, asked: &Asked, task_waker: &Waker) -> Answer {
+    let _errno = errno::KeepHere::new();
+    // The poll holds a stack that may be set aside.
+    with_thread(|thread| {
+        let _outside = Outside::enter(here, context, thread);
+        drive_under_c(context, asked, thread, task_waker, drive)
+    })
 }
 
-/// Leaves C's stack, for the task side to poll the future and to come back.
+/// Leaves C's stack, for the task side to poll the future and to come back, perhaps on another thread.
 #[cold]
 #[inline(never)]
-fn ask_by_suspending(here: &Here, suspender: Suspender<Answer, Asked>, asked: Asked) -> Answer {
-    let thread = known_thread(here);
-    // The task side takes the thread to be in C. It is in Rust in the callback of another call, one that C polls.
-    let marks = thread.and_then(ThreadSlot::marks);
-    marks.inspect(|marks| marks.enter_c());
-    // SAFETY: the context that has this suspender was found by the stack we are on; the cell stays in `run`'s frame.
-    let answer = unsafe { suspender.suspend(asked) };
-    if marks.is_some() {
-        let _ = thread
-            .and_then(ThreadSlot::marks_in_c)
-            .map(Marks::enter_rust);
+fn ask_by_leaving(
+    here: &Here,
+    context: &Context,
+    way: &WayOut,
+    asked: Asked,
+    discard: Option<Discard>,
+) -> Answer {
+    if way.changes_threads() && discard.is_none() {
+        return Err(Refused::NotLocal);
     }
+    if !way.is_open(here) {
+        observe::held(context.label());
+        // SAFETY: we are in C.
+        let task_waker = unsafe { way.task_waker() };
+        return ask_on_top(here, context, &asked, task_waker);
+    }
+    let errno = Errno::current();
+    // SAFETY: the context was found by the stack we are on, which is open; the cell stays in `run`'s frame.
+    let answer = unsafe { way.leave(asked) };
+    // From here on the thread may be another one: rule 4.
+    errno.set();
     answer
 }
 
@@ -241,11 +276,12 @@ fn drive_under_c(
     context: &Context,
     asked: &Asked,
     thread: Option<&ThreadSlot>,
+    task_waker: &Waker,
     how: Drive,
 ) -> Answer {
     // To unwind from here would skip C's frames, and end what C borrows while C is in the midst of it.
     never_unwinds("a callback was unwound", || {
-        how(context, asked, thread, context.task_waker())
+        how(context, asked, thread, task_waker)
     })
 }
 
@@ -282,9 +318,17 @@ impl Drop for Outside<'_> {
 
 #[cold]
 fn refuse<Fut: Future>(cell: &mut Cell<Fut>, why: Refused) -> Refused {
+    let errno = Errno::current();
     let dropped = cell.finish_with(Cell::Gone);
+    report(dropped.err(), why);
+    errno.set();
+    why
+}
+
+#[inline(never)]
+fn report(panic: Option<Payload>, why: Refused) {
     context::with_current(|context| {
-        if let Err(payload) = dropped {
+        if let Some(payload) = panic {
             match context {
                 Some(context) => context.keep_panic(payload),
                 None => crate::panic::discard(payload),
@@ -295,5 +339,4 @@ fn refuse<Fut: Future>(cell: &mut Cell<Fut>, why: Refused) -> Refused {
             why,
         );
     });
-    why
 }

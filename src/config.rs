@@ -20,7 +20,7 @@ pub enum Guards {
     #[default]
     Auto,
     /// `mprotect` always. Each stack then takes two of the kernel's mappings, whose number is limited (65,530 a process
-    /// by default: about 32,000 stacks).
+    /// by default: about 32,000 stacks). Beyond that a call panics, and says so, without having run C.
     Mprotect,
 }
 
@@ -96,10 +96,11 @@ impl Config {
 
     /// Functions that keep a library's per-thread state with the C stack it belongs to.
     ///
-    /// `leave` is called on the C stack's thread when a call is suspended, and returns a word (a pointer, say) that is
+    /// `leave` is called on the thread that C leaves when a call is suspended, and returns a word (a pointer, say) that is
     /// kept with the stack; `enter` is called with that word when the stack is about to be resumed. errno and C++'s exception
     /// state are taken care of already. Only calls that are suspended are affected: a parked one keeps its thread to
-    /// itself. The hooks must not panic and must not make calls themselves.
+    /// itself. Under [`migratable`](crate::Call::migratable) `enter` may be called on another thread than `leave` was, and what
+    /// the word refers to must bear that. The hooks must not panic and must not make calls themselves.
     pub fn on_switch(mut self, leave: fn() -> usize, enter: fn(usize)) -> Self {
         self.on_switch = Some(SwitchHook { leave, enter });
         self

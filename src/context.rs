@@ -13,14 +13,17 @@
 //! 3. The first panic is kept; it and a cancellation refuse every later callback before it reaches the task side.
 
 mod lent;
+mod way_out;
 
 pub(crate) use lent::{find, lend};
+pub(crate) use way_out::WayOut;
 
-use crate::asked::{Answer, Asked, Posted};
+use crate::asked::Answer;
+use crate::asked::Posted;
 use crate::error::Refused;
 use crate::here::{self, Here};
 use crate::panic::{self, Payload};
-use crate::stack::{Below, Outcome, Suspender};
+use crate::stack::{Below, Outcome};
 use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -49,8 +52,8 @@ impl fmt::Display for Label {
 pub(crate) enum Ground {
     /// On a C stack, which the task's has called: the future is polled there.
     CStack(Below),
-    /// On a C stack that may be set aside: it is left for the task's.
-    Suspendable(Suspender<Answer, Asked>),
+    /// On a C stack that may be set aside: it is left for the task's. Stays where it is for as long as the context lives.
+    Suspendable(NonNull<WayOut>),
     /// On the thread's own stack: the future is polled on top of C's frames.
     ThreadStack,
     /// On another thread than the task's: the future is posted to the task. Stays where it is for as long as the context lives.
@@ -169,6 +172,11 @@ impl Context {
             here,
             context: self,
         }
+    }
+
+    /// Whether this is the call that code under C finds now.
+    pub(crate) fn is_entered(&self, here: &Here) -> bool {
+        std::ptr::eq(here.call.get().cast(), self)
     }
 
     /// Makes the enclosing call the one that is found, while a future is polled in the time of C's frames.

@@ -37,12 +37,17 @@ impl Errno {
     }
 
     /// The calling thread's errno, now.
+    ///
+    /// Out of line, as is `set`: C may be on another thread by then, and a compiler that has seen an errno's address in a
+    /// function may use it again.
+    #[inline(never)]
     pub(crate) fn current() -> Self {
         // SAFETY: the location is this thread's errno.
         Self(unsafe { *location() })
     }
 
     /// Makes this the calling thread's errno.
+    #[inline(never)]
     pub(crate) fn set(self) {
         // SAFETY: the location is this thread's errno, and no reference to it is held anywhere.
         unsafe { *location() = self.0 }
@@ -79,17 +84,35 @@ impl fmt::Display for Errno {
     }
 }
 
-/// Restores errno when it is dropped, so that C does not see what Rust did to it in between.
-///
-/// Thread-bound: it must be dropped on the thread that made it, and a C stack that holds one is resumed only there.
+/// Restores errno when it is dropped, so that C does not see what Rust did to it in between. The thread may be another one by then.
 #[must_use]
-pub(crate) struct Keep {
+pub(crate) struct Keep(Errno);
+
+impl Keep {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self(Errno::current())
+    }
+}
+
+impl Drop for Keep {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.set();
+    }
+}
+
+/// As [`Keep`], for the time in which the thread is the same: errno is found once.
+///
+/// Thread-bound: it must be dropped on the thread that made it, so it is for the time in which the stack it lies on is not left.
+#[must_use]
+pub(crate) struct KeepHere {
     /// Where this thread's errno is. A pointer, so neither `Send` nor `Sync`.
     location: *mut i32,
     errno: i32,
 }
 
-impl Keep {
+impl KeepHere {
     #[inline]
     pub(crate) fn new() -> Self {
         let location = location();
@@ -101,7 +124,7 @@ impl Keep {
     }
 }
 
-impl Drop for Keep {
+impl Drop for KeepHere {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: as in `new`; the thread is the same.

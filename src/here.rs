@@ -3,6 +3,11 @@
 //! To find a thread-local is, for code that does not know whether it will be part of a shared library, as much as a call:
 //! everything in registers is saved. So a call finds it once, and hands it on.
 //!
+//! On a C stack that may be resumed on another thread the address is good only until the stack is left. A compiler does not
+//! know that it changes, and may find it once for a whole function, with all that is inlined there. So a callback, which such a
+//! stack carries, finds it in functions that are never inlined, and has no use for it after a point where they may be left.
+//! (A poll of a call finds it where that is inlined: `migratable`'s contract speaks of executors on such a stack.)
+//!
 //! Each field belongs to the module that is named beside it, which alone gives it its type, and takes back what it points to
 //! before that goes.
 
@@ -18,6 +23,19 @@ pub(crate) struct Here {
     pub(crate) lent: Cell<usize>,
     /// `context`: the call whose C frames are below, or null.
     pub(crate) call: Cell<*const ()>,
+    /// `slot::footing`: what the running code stands on.
+    pub(crate) footing: Cell<Footing>,
+}
+
+/// What code runs on, as far as it may find itself on another thread at its next instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Footing {
+    /// A stack that stays with its thread until what runs on it has returned.
+    Firm,
+    /// A C stack that may be set aside. Nothing of ours on it refers to the thread.
+    Loose,
+    /// The same stack, which must stay now: a poll of ours on it holds on to the thread.
+    Held,
 }
 
 thread_local! {
@@ -28,6 +46,7 @@ thread_local! {
             stacks: Cell::new(null()),
             lent: Cell::new(0),
             call: Cell::new(null()),
+            footing: Cell::new(Footing::Firm),
         }
     };
 }

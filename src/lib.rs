@@ -102,11 +102,12 @@
 //! | [`.long()`](Call::long) | handed off at once | its own | parks the thread | calls known to block |
 //! | [`.brief()`](Call::brief) | kept | its own | hands the slot off and parks | a few µs of C that never blocks |
 //! | [`.suspendable()`](Call::suspendable) | as `call` | its own, set aside | suspends the call where the task is bound to its thread | current-thread runtimes, `LocalSet` |
+//! | [`unsafe .migratable()`](Call::migratable) | ceded while C runs | its own, set aside | suspends the call, on every runtime; any thread goes on with it | many calls that wait at once; C that is bound to no thread |
 //! | [`.on_thread_stack()`](Call::on_thread_stack) | ceded | the thread's | parks the thread | libraries that check stack bounds |
 //! | [`offload(f)`](offload()) | not concerned | another thread's | leaves the task free; C's thread waits | long calls, with deadlines; any runtime |
 //! | [`.on_lane(&lane)`](Offload::on_lane) | not concerned | a thread's of the [`Lane`] | as `offload` | libraries bound to a thread; bounds on what is in C at once |
 //!
-//! In the first five C runs within the poll, on the thread that polls, and `f` may borrow; in the last two it runs elsewhere, `f` is
+//! In the first six C runs within the poll, on the thread that polls, and `f` may borrow; in the last two it runs elsewhere, `f` is
 //! `Send + 'static`, and `select!`, `timeout` and `abort` act at any time.
 //!
 //! # Where the thread comes in
@@ -135,11 +136,12 @@
 //!   calls; under CPU load the monitor waits for a processor like any thread.
 //! - **Cancellation.** A [`call`] cannot be interrupted by dropping its future. An [offloaded](offload()) one can as far as C has a
 //!   way to be interrupted: [`Cancel`].
-//! - **Siblings.** While C runs, or a callback parks, nothing else of the same *task* is polled.
+//! - **Siblings.** While C runs, or a callback parks, nothing else of the same *task* is polled. (While a call is suspended, it is.)
 //! - **`longjmp`** over Rust's frames is undefined behaviour, here as anywhere; within C's own frames it is fine, also on a C
 //!   stack. Where a library reports errors that way (Lua, libpng), Rust under C returns a code, and a function in C that called
 //!   it raises the error when Rust's frame has gone. Nor may Rust under C call what may raise one, unless C catches it first.
-//! - **Threads.** Each call that blocks for long holds a thread, up to [`Config::max_standby_threads`].
+//! - **Threads.** Each call that blocks for long holds a thread, up to [`Config::max_standby_threads`]. One that
+//!   is suspended holds none.
 //! - **tokio's metrics.** The crate keeps one idle task in every multi-thread runtime that has made a call, and one in every
 //!   runtime whose blocking threads have called back from offloaded calls, so `num_alive_tasks` does not fall to zero while it runs; and one blocking thread of it while standby threads serve it. Both
 //!   go when the runtime goes.

@@ -67,6 +67,23 @@ impl Offloaded {
     }
 }
 
+/// One more in a gauge, until it is dropped.
+#[must_use]
+pub(crate) struct Counted(&'static Gauge);
+
+impl Counted {
+    pub(crate) fn new(gauge: &'static Gauge) -> Self {
+        gauge.add(1);
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.sub(1);
+    }
+}
+
 pub(crate) mod counter {
     use super::{AtomicU64, Counter};
 
@@ -84,6 +101,7 @@ pub(crate) mod gauge {
     use super::{AtomicU64, AtomicUsize, Gauge, Offloaded};
 
     pub(crate) static STANDBY_THREADS: Gauge = Gauge(AtomicUsize::new(0));
+    pub(crate) static SUSPENDED_CALLS: Gauge = Gauge(AtomicUsize::new(0));
     pub(crate) static STACKS: Gauge = Gauge(AtomicUsize::new(0));
     pub(crate) static STACK_BYTES_MAPPED: Gauge = Gauge(AtomicUsize::new(0));
     pub(crate) static REGISTRATIONS: Gauge = Gauge(AtomicUsize::new(0));
@@ -119,6 +137,9 @@ pub struct Metrics {
     pub dropped_events: u64,
     /// Standby threads alive, idle ones included.
     pub standby_threads: usize,
+    /// Calls whose C waits for a callback while no thread does: a suspended stack each. Those that were forgotten
+    /// (`std::mem::forget`) are counted for good, those in [`leaked_stacks`](Self::leaked_stacks) no more.
+    pub suspended_calls: usize,
     /// C stacks alive: those that run a call, those that are suspended, and those kept for the next call.
     pub stacks: usize,
     /// Address space set aside for C stacks, in bytes. Memory is committed when it is touched.
@@ -154,6 +175,7 @@ pub fn metrics() -> Metrics {
         late_callbacks: counter::LATE_CALLBACKS.get(),
         dropped_events: counter::DROPPED_EVENTS.get(),
         standby_threads: gauge::STANDBY_THREADS.get(),
+        suspended_calls: gauge::SUSPENDED_CALLS.get(),
         stacks: gauge::STACKS.get(),
         stack_bytes_mapped: gauge::STACK_BYTES_MAPPED.get(),
         registrations: gauge::REGISTRATIONS.get(),
@@ -216,6 +238,22 @@ pub(crate) fn leaked_stack(call: &dyn fmt::Display) {
             "a suspended call was dropped on a thread that is not its own: its C stack is given up, C never returns"
         );
     });
+}
+
+/// A callback of a call that could be suspended parks instead.
+#[cold]
+pub(crate) fn held(call: &dyn fmt::Display) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if first(&SAID) {
+        emit(|| {
+            tracing::warn!(
+                target: "cede",
+                %call,
+                "a callback cannot suspend its call, for an executor runs, or a runtime is entered, on the call's C stack: \
+                 it waits as in a plain call (said once)"
+            );
+        });
+    }
 }
 
 /// A callback is not run. What only a mistake in the program can bring about is a warning.

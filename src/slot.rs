@@ -29,14 +29,16 @@
 //! The parts: [`handshake`] and `doze` are the pure protocols, `record` what the monitor sees of a thread, [`core`]
 //! tokio's hand-off, `standby` the thread that takes over, `life` the runtime it works for, `monitor` the scan. Of the owner,
 //! [`thread`] is what it knows, `job` how it finds out what it is, `frame` where it is, [`cede`] what it does; `allowance` and
-//! `turns` say how long it may go on doing so.
+//! `turns` say how long it may go on doing so, [`footing`] and `imprint` what keeps it on a stack.
 
 mod allowance;
 mod cede;
 mod core;
 mod doze;
+mod footing;
 mod frame;
 mod handshake;
+mod imprint;
 mod job;
 mod life;
 mod monitor;
@@ -47,7 +49,9 @@ mod standby;
 mod thread;
 mod turns;
 
+pub(crate) use footing::{Loose, is_loose};
 pub(crate) use frame::{Frame, FrameGuard, Marks};
+pub(crate) use imprint::Imprint;
 pub(crate) use job::{Job, in_local_set, in_task_without_worker, is_task_waker};
 use life::Life;
 pub(crate) use thread::{ThreadSlot, known_thread, with_thread};

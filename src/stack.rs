@@ -2,7 +2,8 @@
 //!
 //! # Rules
 //!
-//! 1. A stack runs one job at a time, on one thread from the job's start to its end.
+//! 1. A stack runs one job at a time: on one thread from the job's start to its end, unless it is a fiber's and whoever resumes it
+//!    says that what is on it may move.
 //! 2. A stack in the midst of a job is never unwound, reset or reused. If it can never be resumed it is leaked, with all
 //!    that is on it.
 //! 3. An idle stack holds nothing: it may go to another thread, and its memory may be given back.
@@ -20,7 +21,7 @@ mod mapping;
 mod overflow;
 mod slab;
 
-pub(crate) use cache::{Lent, acquire, lend, lend_nothing, release, tend};
+pub(crate) use cache::{Lent, acquire, lend, prepare_thread, release, tend};
 pub(crate) use class::{DEFAULT_SIZE, MAX_SIZE};
 pub(crate) use exceptions::Exceptions;
 pub(crate) use fiber::{Fiber, Left, Suspender};
@@ -76,7 +77,6 @@ pub(crate) struct Stack(Box<Parts>);
 
 struct Parts {
     machine: Machine,
-    is_default: bool,
     region: Region,
 }
 
@@ -86,7 +86,6 @@ impl Stack {
         gauge::STACKS.add(1);
         Ok(Self(Box::new(Parts {
             machine: Machine::new(&region),
-            is_default: size == Size::DEFAULT,
             region,
         })))
     }
@@ -102,16 +101,25 @@ impl Stack {
         unsafe { self.0.machine.call(job) }
     }
 
-    /// Makes a fiber of this stack, to run `job`.
+    /// Makes a fiber of this stack, to run `job`, below a place for a `T` at the stack's base.
+    ///
+    /// So what is to be kept of the job needs no memory of its own, beside the page that every job touches.
     ///
     /// # Safety
     ///
-    /// The stack is idle, runs nothing else while the fiber is used, and is leaked if that is dropped in the midst of its job.
-    /// `job` may be run.
-    pub(crate) unsafe fn fiber<In: 'static, Out: 'static>(&self, job: Job) -> Fiber<In, Out> {
+    /// The stack is idle, runs nothing else while the fiber or the place is used, and is leaked if the fiber is dropped in the midst
+    /// of its job. `job` may be run.
+    pub(crate) unsafe fn fiber_below<T, In: 'static, Out: 'static>(
+        &self,
+        job: Job,
+    ) -> (NonNull<T>, Fiber<In, Out>) {
         let region = &self.0.region;
-        // SAFETY: a region is a stack with a guard; the rest is this function's contract.
-        unsafe { Fiber::new(region.base(), region.limit(), job) }
+        let place = region.base() - size_of::<T>().next_multiple_of(fiber::ALIGNMENT);
+        const { assert!(align_of::<T>() <= fiber::ALIGNMENT) };
+        // SAFETY: a region is a stack with a guard, and larger than any `T` by far; the rest is this function's contract.
+        let fiber = unsafe { Fiber::new(place, region.limit(), job) };
+        let place = NonNull::new(std::ptr::with_exposed_provenance_mut(place));
+        (place.expect("nothing is mapped at zero"), fiber)
     }
 
     /// The stack that [`run`](Self::run) was called on, for the job.
@@ -123,7 +131,7 @@ impl Stack {
     /// Whether this is a stack of the default size.
     #[inline]
     fn is_default(&self) -> bool {
-        self.0.is_default
+        self.region().size() == Size::DEFAULT
     }
 
     fn region(&self) -> &Region {
@@ -131,8 +139,8 @@ impl Stack {
     }
 }
 
-// SAFETY: an idle stack is memory and nothing else. Whoever runs a job on one holds on to it until the job has returned, on one
-// thread, by the contracts of `run` and `fiber`.
+// SAFETY: an idle stack is memory and nothing else. Whoever runs a job on one holds on to it until the job has returned; on which
+// threads it runs is the business of `run` and of `Fiber::resume`.
 unsafe impl Send for Stack {}
 
 impl Drop for Stack {

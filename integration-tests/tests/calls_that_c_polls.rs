@@ -1,6 +1,7 @@
 //! Rust under C may poll calls there and then, with an executor of its own or by hand: between the stack that C is on and
 //! the task there is then another call. Nothing is mixed up.
 
+use cede::Refused;
 use cede_integration_tests::process::Watchdog;
 use cede_integration_tests::{current_thread, on_worker, workers};
 use std::cell::Cell;
@@ -27,15 +28,19 @@ fn nest(depth: u32) {
     }
 }
 
-/// A suspendable call, in whose C a plain call is polled, in whose callback the outer call is suspended.
-async fn suspended_under_a_plain_call(waits: oneshot::Receiver<()>) -> u64 {
+/// A suspendable call, in whose C a plain call is polled, in whose callback the outer call would be suspended. It cannot be there,
+/// where the plain call's stack would be in use under it; it can when that has ended.
+async fn suspended_under_a_plain_call(mut waits: oneshot::Receiver<()>) -> u64 {
     let call = cede::call(move || {
-        polled(cede::call(move || {
+        let sum = polled(cede::call(|| {
             let on_its_stack = black_box([1_u8; 4096]);
+            let waits = &mut waits;
             let waited = cede::callback_local(async move { cede::callback_local(waits).map(drop) });
-            assert_eq!(waited, Ok(Ok(())));
+            assert_eq!(waited, Ok(Err(Refused::WouldStarve)));
             on_its_stack.iter().map(|&byte| u64::from(byte)).sum()
-        }))
+        }));
+        assert_eq!(cede::callback_local(waits), Ok(Ok(())));
+        sum
     });
     call.suspendable().await
 }

@@ -19,7 +19,7 @@
 //! 1. C runs exactly once, from the first poll that is not put off; a call that was never polled never runs.
 //! 2. From `Returned` on, C is through. The result waits for a poll that has a slot.
 //! 3. A call is put off at most once in a poll of its scope, and once by tokio's budget, so that it goes on under an executor
-//!    that polls it again and again within the task's poll.
+//!    that polls it again and again within the task's poll. So is one that is suspended, each time that it is to go on.
 //! 4. `Suspended` has rules of its own: [`suspendable`](super::suspendable).
 
 use super::options::{Mode, Options};
@@ -34,7 +34,7 @@ use std::task::{self, Poll, Waker};
 
 pub(super) enum Stage {
     Unstarted,
-    Suspended(Box<Suspendable>),
+    Suspended(Suspendable),
     /// With the panic to raise, if any.
     Returned(Option<Payload>),
     Finished,
@@ -104,8 +104,20 @@ impl Core {
     ) -> Progress {
         // Branches and nothing else: each way sets up the frame, and saves the registers, that it needs itself.
         if !matches!(*self.stage, Stage::Unstarted) {
-            return self.poll_again(cx);
+            // SAFETY: by this function's contract.
+            return unsafe { self.poll_again(here, job, cx) };
         }
+        // SAFETY: by this function's contract.
+        unsafe { self.go(here, job, cx) }
+    }
+
+    /// On to C, which starts or goes on.
+    ///
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    #[inline(always)]
+    unsafe fn go(&mut self, here: &Here, job: Job, cx: &mut task::Context<'_>) -> Progress {
         match known_thread(here) {
             Some(thread) if thread.is_in_frame() => {
                 // SAFETY: by this function's contract.
@@ -122,16 +134,17 @@ impl Core {
         }
     }
 
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
     #[cold]
     #[inline(never)]
-    fn poll_again(&mut self, cx: &mut task::Context<'_>) -> Progress {
+    unsafe fn poll_again(&mut self, here: &Here, job: Job, cx: &mut task::Context<'_>) -> Progress {
         match &mut *self.stage {
-            Stage::Suspended(call) => match with_thread(|thread| call.resume(thread, cx)) {
+            Stage::Suspended(call) => match with_thread(|_| call.poll_answer(cx)) {
                 Poll::Pending => Progress::Pending,
-                Poll::Ready(panic) => {
-                    let ran = self.keep(panic);
-                    self.settle(ran, true, cx.waker())
-                }
+                // SAFETY: by this function's contract.
+                Poll::Ready(()) => unsafe { self.go(here, job, cx) },
             },
             Stage::Returned(Some(_)) => Progress::Panicked,
             Stage::Returned(None) => {
@@ -174,6 +187,7 @@ impl Drop for Core {
     #[inline]
     fn drop(&mut self) {
         #[cold]
+        #[inline(never)]
         fn drop_stage(stage: &mut ManuallyDrop<Stage>) {
             // SAFETY: called once, by the drop of what the stage is part of, and nobody uses it afterwards.
             unsafe { ManuallyDrop::drop(stage) };

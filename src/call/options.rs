@@ -23,7 +23,9 @@ pub(super) enum GroundKind {
     CStack,
     /// A C stack that may be set aside at a callback.
     Suspendable,
-    /// The thread's own stack. Has precedence over `Suspendable`.
+    /// The same, for any thread to go on with.
+    Migratable,
+    /// The thread's own stack. Has precedence over both.
     ThreadStack,
 }
 
@@ -57,6 +59,13 @@ impl Options {
             mode: Mode::Cede,
             ground: GroundKind::CStack,
             put_off: PutOff::default(),
+        }
+    }
+
+    /// What kind of stack, where that may be a C stack.
+    pub(super) fn set_aside_by(&mut self, ground: GroundKind) {
+        if self.ground != GroundKind::ThreadStack {
+            self.ground = ground;
         }
     }
 }

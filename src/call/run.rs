@@ -1,7 +1,8 @@
 //! Runs C, from its beginning, on whatever it is to run on.
 
 use super::core::{Core, Ran, Stage};
-use super::options::{GroundKind, Options};
+use super::home::Home;
+use super::options::{GroundKind, Options, PutOff};
 use super::suspendable::Suspendable;
 use crate::context::{self, Context, Ground};
 use crate::here::Here;
@@ -116,7 +117,9 @@ impl Core {
             // SAFETY: by this function's contract.
             GroundKind::CStack => unsafe { self.run_on_c_stack(here, marks, job, cx) },
             // SAFETY: by this function's contract.
-            GroundKind::Suspendable => unsafe { self.run_suspendable(job, cx) },
+            GroundKind::Suspendable | GroundKind::Migratable => unsafe {
+                self.run_suspendable(job, cx)
+            },
             // SAFETY: by this function's contract.
             GroundKind::ThreadStack => unsafe { self.run_on_thread_stack(here, marks, job, cx) },
         }
@@ -155,20 +158,36 @@ impl Core {
     ///
     /// As [`poll`](Self::poll).
     unsafe fn run_suspendable(&mut self, job: Job, cx: &mut task::Context<'_>) -> Left {
-        let stack = acquire(&self.options);
+        let mut call = match std::mem::replace(&mut *self.stage, Stage::Unstarted) {
+            Stage::Suspended(call) => call,
+            // SAFETY: by this function's contract.
+            _ => unsafe { self.new_suspendable(job) },
+        };
         *self.stage = Stage::Finished;
-        // SAFETY: by this function's contract.
-        let mut call = unsafe { Suspendable::new(&self.options.label, stack, job) };
-        let started = with_thread(|thread| call.start(thread, cx));
+        let went = with_thread(|thread| call.go_on(thread, cx));
         let has_slot = call.has_slot();
-        let ran = match started {
+        let ran = match went {
             Poll::Ready(panic) => self.keep(panic),
             Poll::Pending => {
+                self.options.put_off = PutOff::default();
                 *self.stage = Stage::Suspended(call);
                 Ran::Suspended
             }
         };
         Left { ran, has_slot }
+    }
+
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    unsafe fn new_suspendable(&self, job: Job) -> Suspendable {
+        let home = match self.options.ground {
+            GroundKind::Migratable => Home::Everywhere,
+            _ => Home::here(),
+        };
+        let stack = acquire(&self.options);
+        // SAFETY: by this function's contract; that of `Call::migratable` covers what moves.
+        unsafe { Suspendable::new(&self.options.label, stack, job, home) }
     }
 
     /// # Safety

@@ -1,9 +1,10 @@
 //! The task side of a callback: polling its future until C can have an answer.
 //!
-//! A future that is not ready at once leaves three ways:
+//! A future that is not ready at once leaves three ways (a migratable call takes its own, which asks nothing of the thread):
 //!
 //! | the thread | the call | |
 //! |---|---|---|
+//! | any | migratable | the call suspends |
 //! | drives a current-thread runtime or a `LocalSet` | suspendable | the call suspends: the task returns `Pending` |
 //! | the same | plain, or on the thread's own stack | refused: to park would stop what the future waits for |
 //! | anything else | any | the slot is handed off and the thread parks |

@@ -271,6 +271,7 @@ where
 
 /// Tells of a refusal that is this module's own.
 #[cold]
+#[inline(never)]
 fn refused(why: Refused) -> Refused {
     with_current(|context| {
         observe::refused(
@@ -283,6 +284,7 @@ fn refused(why: Refused) -> Refused {
 
 /// Keeps a panic that was caught under C for the running call to raise.
 #[cold]
+#[inline(never)]
 fn keep_panic(payload: Payload) -> Refused {
     observe::counter::PANICS.add(1);
     with_current(|context| match context {

@@ -1,6 +1,7 @@
 //! What a thread knows of its own slot: its record, the frame that is open on it, and what a scope or a brief call may still do.
 
 use super::allowance::Allowance;
+use super::footing::Held;
 use super::frame::{Frame, FrameGuard, Marks};
 use super::job::KnownJob;
 use super::record::{self, Record};
@@ -58,9 +59,7 @@ impl Drop for ThreadSlot {
 #[inline(always)]
 pub(crate) fn with_thread<R>(f: impl FnOnce(Option<&ThreadSlot>) -> R) -> R {
     here::with(|here| {
-        if here.slot.get().is_null() {
-            arrive(here);
-        }
+        let _held = here.slot.get().is_null().then(|| arrive(here));
         f(known_thread(here))
     })
 }
@@ -73,11 +72,14 @@ pub(crate) fn known_thread(here: &Here) -> Option<&ThreadSlot> {
     unsafe { here.slot.get().cast::<ThreadSlot>().as_ref() }
 }
 
+/// On a stack that may be set aside every time; elsewhere once a thread.
 #[cold]
 #[inline(never)]
-fn arrive(here: &Here) {
+fn arrive(here: &Here) -> Option<Held<'_>> {
+    let held = Held::enter(here);
     let slot = THREAD.try_with(std::ptr::from_ref).unwrap_or(null());
     here.slot.set(slot.cast());
+    held
 }
 
 impl ThreadSlot {

@@ -50,8 +50,8 @@ struct Cache {
 ///
 /// # Safety
 ///
-/// The stacks that a thread has lent come back in the opposite order, before the thread ends. (Where calls may end in another
-/// order, on a stack that may be set aside, [`lend_nothing`] sees to it that none is lent.)
+/// The stacks that a thread has lent come back in the opposite order, before the thread ends. (A stack that may be set aside is not
+/// while a call polled there runs: `slot::footing`.)
 #[inline(always)]
 pub(crate) unsafe fn lend(here: &Here, bytes: u32) -> Option<Lent<'_>> {
     match cache(here) {
@@ -83,11 +83,8 @@ impl Cache {
         let Some(stack) = left_over else {
             return;
         };
-        let mut stacks = self.stacks.borrow_mut();
-        if stacks[class].len() < PER_THREAD {
-            stacks[class].push(stack);
-        } else {
-            drop(stacks);
+        let left_over = keep_best(&mut self.stacks.borrow_mut()[class], PER_THREAD, stack);
+        if let Some(stack) = left_over {
             share(class, stack);
         }
     }
@@ -111,6 +108,17 @@ pub(crate) fn tend(here: &Here) {
     if let Some(cache) = cache(here) {
         cache.tend(here);
     }
+}
+
+/// Makes the calling thread fit to run on C stacks that it did not acquire: one that hits its guard is reported on the alternate
+/// stack, which comes with the cache.
+pub(crate) fn prepare_thread() {
+    here::with(|here| {
+        if here.stacks.get().is_null() {
+            let _thread_ends =
+                CACHE.try_with(|cache| here.stacks.set(std::ptr::from_ref(cache).cast()));
+        }
+    });
 }
 
 #[inline(always)]
@@ -209,28 +217,6 @@ impl Shelf {
     }
 }
 
-/// Sees to it that no stack is lent until the guard drops: for the time on a stack that may be set aside, under which calls
-/// end in any order.
-pub(crate) fn lend_nothing(here: &Here) -> LendsNothing<'_> {
-    LendsNothing {
-        here,
-        lent: here.lent.replace(PER_THREAD),
-    }
-}
-
-/// Restores on drop what is said to be lent.
-#[must_use]
-pub(crate) struct LendsNothing<'a> {
-    here: &'a Here,
-    lent: usize,
-}
-
-impl Drop for LendsNothing<'_> {
-    fn drop(&mut self) {
-        self.here.lent.set(self.lent);
-    }
-}
-
 /// A stack of the thread's, lent for one job; it comes back on drop.
 #[must_use]
 pub(crate) struct Lent<'a> {
@@ -283,12 +269,25 @@ fn pooled_or_new(class: usize) -> io::Result<Stack> {
 #[cold]
 fn share(class: usize, stack: Stack) {
     trim(&stack);
-    let mut pool = lock(&POOL);
-    if pool[class].len() < config::get().cached_stacks {
-        pool[class].push(stack);
-    } else {
-        drop(pool);
-        drop(stack);
+    let left_over = keep_best(&mut lock(&POOL)[class], config::get().cached_stacks, stack);
+    drop(left_over);
+}
+
+/// Keeps an idle stack among `kept`, of which there are at most `room`; gives one back if there are too many.
+///
+/// A slab goes back to the kernel when all its stacks do. So those in small slabs, which were the first and will be the last, are
+/// kept rather than those in slabs which were made for a rush.
+fn keep_best(kept: &mut Vec<Stack>, room: usize, stack: Stack) -> Option<Stack> {
+    if kept.len() < room {
+        kept.push(stack);
+        return None;
+    }
+    let worst = kept.iter_mut().max_by_key(|kept| kept.region().rank());
+    match worst {
+        Some(worst) if worst.region().rank() > stack.region().rank() => {
+            Some(std::mem::replace(worst, stack))
+        }
+        _ => Some(stack),
     }
 }
 

@@ -38,6 +38,20 @@ impl Mapping {
         Ok(mapping)
     }
 
+    /// The start, for whoever sees to it that the mapping goes.
+    pub(super) fn leak(self) -> usize {
+        std::mem::ManuallyDrop::new(self).start
+    }
+
+    /// What was [leaked](Self::leak).
+    ///
+    /// # Safety
+    ///
+    /// It was, with this length, and is not reclaimed again.
+    pub(super) unsafe fn reclaim(start: usize, len: usize) -> Self {
+        Self { start, len }
+    }
+
     pub(super) fn start(&self) -> usize {
         self.start
     }
@@ -83,8 +97,23 @@ pub(super) unsafe fn install_guard(start: usize) -> io::Result<()> {
     // SAFETY: by this function's contract.
     match unsafe { libc::mprotect(start as *mut _, GUARD, libc::PROT_NONE) } {
         0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+        _ => Err(not_guarded(io::Error::last_os_error())),
     }
+}
+
+/// Names the limit that is mostly the reason.
+#[cold]
+fn not_guarded(error: io::Error) -> io::Error {
+    if error.raw_os_error() != Some(libc::ENOMEM) {
+        return error;
+    }
+    let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count");
+    let limit = limit.as_deref().map_or("unknown", str::trim);
+    let message = format!(
+        "the kernel has no mapping left for its guard: {error}. A stack whose guard is made by mprotect takes two, and a \
+         process may have vm.max_map_count = {limit}"
+    );
+    io::Error::new(io::ErrorKind::OutOfMemory, message)
 }
 
 /// Gives the memory of a range back; it reads as zero when it is touched again. Guards stay.

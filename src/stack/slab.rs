@@ -25,35 +25,58 @@ const FIRST_SLAB: usize = 16;
 #[derive(Debug)]
 pub(super) struct Region {
     guard: usize,
-    size: Size,
-    /// The mapping of a stack that is not of a class.
-    _own: Option<Mapping>,
+    /// Usable bytes.
+    bytes: u32,
+    place: Place,
+}
+
+/// Where a region's address space comes from.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// A slab of this class, which holds so many stacks: two to this power, at least.
+    Slab { class: u8, rank: u8 },
+    /// A mapping of its own.
+    Own,
 }
 
 impl Region {
     /// A stack of at least `size`, whose guard is in place.
     pub(super) fn new(size: Size) -> io::Result<Self> {
-        let (guard, own) = match size {
-            Size::Class(class) => (lock(&SLABS)[class].take(size)?, None),
+        let (guard, place) = match size {
+            Size::Class(class) => {
+                let (guard, rank) = lock(&SLABS)[class].take(size)?;
+                let class = class as u8;
+                (guard, Place::Slab { class, rank })
+            }
             Size::Exact(_) => {
                 let mapping = Mapping::new(stride(size))?;
                 // SAFETY: the start of a mapping that has just been made.
                 unsafe { install_guard(mapping.start()) }?;
-                (mapping.start(), Some(mapping))
+                overflow::watch(mapping.start(), stride(size), 1);
+                (mapping.leak(), Place::Own)
             }
         };
-        if own.is_some() {
-            overflow::watch(guard, stride(size), 1);
-        }
+        let bytes = u32::try_from(size.bytes()).expect("no more than a stack may have");
         Ok(Self {
             guard,
-            size,
-            _own: own,
+            bytes,
+            place,
         })
     }
 
     pub(super) fn size(&self) -> Size {
-        self.size
+        match self.place {
+            Place::Slab { class, .. } => Size::Class(class.into()),
+            Place::Own => Size::Exact(self.bytes as usize),
+        }
+    }
+
+    /// How large the slab is that this keeps from going back to the kernel.
+    pub(super) fn rank(&self) -> u8 {
+        match self.place {
+            Place::Slab { rank, .. } => rank,
+            Place::Own => 0,
+        }
     }
 
     /// The lowest address, that of the guard.
@@ -63,7 +86,7 @@ impl Region {
 
     /// One past the highest address, where the stack begins.
     pub(super) fn base(&self) -> usize {
-        self.guard + stride(self.size)
+        self.guard + stride(self.size())
     }
 
     /// Gives back all memory further than `depth` bytes from the base.
@@ -81,14 +104,18 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        match self.size {
+        match self.size() {
             Size::Class(class) => {
                 // SAFETY: whoever drops the region has given up the stack in it.
                 unsafe { self.give_back_below(0) };
                 let emptied = lock(&SLABS)[class].put(self.guard);
                 drop(emptied);
             }
-            Size::Exact(_) => overflow::unwatch(self.guard),
+            size @ Size::Exact(_) => {
+                overflow::unwatch(self.guard);
+                // SAFETY: leaked by `new`, with this length.
+                drop(unsafe { Mapping::reclaim(self.guard, stride(size)) });
+            }
         }
     }
 }
@@ -114,20 +141,24 @@ struct Slab {
 }
 
 impl Slabs {
-    fn take(&mut self, size: Size) -> io::Result<usize> {
+    /// The guard of a stack, and the rank of its slab.
+    fn take(&mut self, size: Size) -> io::Result<(usize, u8)> {
         // A stack that was used before has its guard; a new guard may be refused.
-        if let Some(guard) = self.0.iter_mut().find_map(Slab::take_used) {
-            return Ok(guard);
+        for slab in &mut self.0 {
+            if let Some(guard) = slab.take_used() {
+                return Ok((guard, slab.rank()));
+            }
         }
         if let Some(slab) = self.0.iter_mut().find(|slab| slab.has_room()) {
-            return slab.take();
+            return Ok((slab.take()?, slab.rank()));
         }
         let held: usize = self.0.iter().map(Slab::capacity).sum();
         let mut slab = Slab::new(stride(size), held.max(FIRST_SLAB))?;
         let guard = slab.take()?;
         overflow::watch(slab.mapping.start(), slab.stride, slab.capacity());
+        let rank = slab.rank();
         self.0.push(slab);
-        Ok(guard)
+        Ok((guard, rank))
     }
 
     /// Takes a stack back; hands out its slab if that is not needed any more.
@@ -162,6 +193,10 @@ impl Slab {
             carved: 0,
             in_use: 0,
         })
+    }
+
+    fn rank(&self) -> u8 {
+        self.capacity().ilog2() as u8
     }
 
     fn capacity(&self) -> usize {
