@@ -56,6 +56,39 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// is_send(cede::call(move || *number));
 /// ```
 ///
+/// Also when it may move later on, by promise:
+///
+/// ```compile_fail,E0277
+/// fn is_send(_: impl Send) {}
+/// let number = std::rc::Rc::new(1);
+/// is_send(unsafe { cede::call(move || *number).migratable() });
+/// ```
+/// ```
+/// fn is_send(_: impl Send) {}
+/// let number = std::sync::Arc::new(1);
+/// is_send(unsafe { cede::call(move || *number).migratable() });
+/// ```
+///
+/// The promise is the caller's to make:
+///
+/// ```compile_fail,E0133
+/// let _ = cede::call(|| 1).migratable();
+/// ```
+/// ```
+/// let _ = unsafe { cede::call(|| 1).migratable() };
+/// ```
+///
+/// A callback's future goes where its task goes:
+///
+/// ```compile_fail
+/// let number = std::rc::Rc::new(1);
+/// let _ = cede::callback(async move { std::future::ready(()).await; drop(number) });
+/// ```
+/// ```
+/// let number = std::sync::Arc::new(1);
+/// let _ = cede::callback(async move { std::future::ready(()).await; drop(number) });
+/// ```
+///
 /// And again when it waits for a slot with its result in hand:
 ///
 /// ```compile_fail,E0277

@@ -54,6 +54,8 @@ fn it_is_if_both_are() {
     assert!(is_send!(both().with_errno()));
     assert!(is_send!(both().or_errno()));
     assert!(is_send!(both().suspendable()));
+    // SAFETY: it is never polled.
+    assert!(is_send!(unsafe { both().migratable() }));
     assert!(is_send!(cede::scope(both())));
 }
 
@@ -62,9 +64,13 @@ fn it_is_not_if_one_is_not() {
     assert!(!is_send!(closure_is_not()));
     assert!(!is_send!(closure_is_not().with_errno()));
     assert!(!is_send!(closure_is_not().suspendable()));
+    // SAFETY: it is never polled.
+    assert!(!is_send!(unsafe { closure_is_not().migratable() }));
     assert!(!is_send!(cede::scope(closure_is_not())));
     assert!(!is_send!(result_is_not()));
     assert!(!is_send!(result_is_not().with_errno()));
     assert!(!is_send!(result_is_not().suspendable()));
+    // SAFETY: it is never polled.
+    assert!(!is_send!(unsafe { result_is_not().migratable() }));
     assert!(!is_send!(cede::scope(result_is_not())));
 }

@@ -184,3 +184,50 @@ fn of_the_threads_own_stack_is_not_ours_to_report() {
     assert!(message.contains("has overflowed its stack"), "{message}");
     assert!(!message.contains("cede: "), "{message}");
 }
+
+/// On a thread of C's making, which has no alternate signal stack of its own and has acquired no C stack.
+#[test]
+fn where_a_suspended_call_goes_on() {
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::task::{Context, Waker};
+    type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    fn poll(call: &mut Boxed) {
+        let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+    }
+    extern "C" fn go_on(call: *mut libc::c_void) -> *mut libc::c_void {
+        // SAFETY: the thread that made this one lends it the call, and waits.
+        poll(unsafe { &mut *call.cast::<Boxed>() });
+        call
+    }
+    if child_task().is_some() {
+        let call = cede::call(|| {
+            let mut polls = 0;
+            let once = std::future::poll_fn(|_| {
+                polls += 1;
+                if polls > 1 {
+                    std::task::Poll::Ready(())
+                } else {
+                    std::task::Poll::Pending
+                }
+            });
+            under_c(|| cede::callback(once)).unwrap();
+            overflows();
+        });
+        // SAFETY: the fixtures' C holds nothing of its thread's, and the closure owns what it uses.
+        let call = unsafe { call.named("sinks_elsewhere").migratable() };
+        let mut call: Boxed = Box::pin(call);
+        poll(&mut call);
+        let mut thread = 0;
+        // SAFETY: the thread is joined, and uses nothing but the call.
+        let code = unsafe {
+            libc::pthread_create(&mut thread, std::ptr::null(), go_on, (&raw mut call).cast())
+        };
+        assert_eq!(code, 0);
+        // SAFETY: made above, and joined once.
+        unsafe { libc::pthread_join(thread, std::ptr::null_mut()) };
+    }
+    dies_with_the_message("where_a_suspended_call_goes_on", &["sinks_elsewhere"]);
+}

@@ -10,6 +10,7 @@ mod function;
 mod hooks;
 mod interrupted;
 mod memory;
+mod migrating;
 mod nested_sql;
 mod panicking;
 mod progress_handler;

@@ -108,6 +108,54 @@ fn databases_on_one_thread_wait_for_the_disk_at_once() {
 }
 
 #[test]
+fn databases_move_from_worker_to_worker_while_they_wait_for_the_disk() {
+    const DATABASES: usize = 24;
+
+    /// All that a connection does, in C from beginning to end, and how often it went on on another thread.
+    fn use_database(name: &CStr) -> (Rows, Rows, bool) {
+        // SAFETY: always succeeds.
+        let thread = || unsafe { libc::gettid() };
+        let mut seen = vec![thread()];
+        let db = Connection::open_on(name, Some(c"moving"));
+        for statement in SCHEMA.into_iter().chain([FILL]) {
+            db.raw().run(statement).unwrap();
+            seen.push(thread());
+        }
+        let (sum, check) = (db.raw().run(SUM), db.raw().run("PRAGMA integrity_check"));
+        seen.push(thread());
+        seen.dedup();
+        (sum, check, seen.len() > 1)
+    }
+
+    let _watchdog = Watchdog::new("disk of moving databases");
+    crate::migrating::configure();
+    cede_integration_tests::workers(2).block_on(async {
+        let (disk, spinning) = Disk::for_at_least(DATABASES);
+        let system = System::new(c"moving", disk);
+        let databases = (0..DATABASES).map(|i| {
+            let name = CString::new(format!("/{i}.db")).unwrap();
+            let call = cede::call(move || use_database(&name));
+            // SAFETY: without mutexes of connections SQLite holds nothing of its thread's while it calls its file system, and the
+            // closure owns what it uses.
+            tokio::spawn(unsafe { call.stack_size(256 << 10).migratable() })
+        });
+        let mut moved = 0;
+        for outcome in join_all(databases).await {
+            let (sum_of, check, has_moved) = outcome.unwrap();
+            assert_eq!((sum_of, check), (Ok(vec![sum()]), Ok(vec!["ok".into()])));
+            moved += usize::from(has_moved);
+        }
+        assert!(moved > 0, "none has moved");
+        drop(system);
+        assert_eq!(
+            spinning.await.unwrap().len(),
+            DATABASES,
+            "no journal is left"
+        );
+    });
+}
+
+#[test]
 fn whichever_write_panics_the_journal_restores_the_database() {
     let _watchdog = Watchdog::new("broken disk");
     on_worker(1, async {
