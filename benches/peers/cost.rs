@@ -16,6 +16,7 @@ use crate::runtime::{core_held, with_workers};
 use crate::typed::{self, CALLBACKS};
 
 const DEPTH: u32 = 8;
+const SUSPENSIONS: u32 = 100;
 
 pub(crate) fn rows(effort: Effort) -> Vec<Row> {
     let runtime = &with_workers(2);
@@ -33,6 +34,13 @@ pub(crate) fn rows(effort: Effort) -> Vec<Row> {
         row("call_plus_callback", 1, in_task(runtime, call_backs)),
         row("nested_per_level", DEPTH, in_task(runtime, nested_in_scope)),
         row("nested_alone_per_level", DEPTH, in_task(runtime, nested)),
+        row("yield_now", 1, in_task(runtime, yields)),
+        row("suspend_resume", SUSPENSIONS, in_task(runtime, suspensions)),
+        row(
+            "suspend_resume_brief",
+            SUSPENSIONS,
+            in_task(runtime, brief_suspensions),
+        ),
         row("block_in_place", 1, in_task(runtime, blocks_in_place)),
         row("spawn_blocking", 1, in_task(runtime, spawned)),
     ]
@@ -147,6 +155,54 @@ async fn nested(n: u32) -> Duration {
         assert_eq!(descend_from(DEPTH as c_int).await, DEPTH as c_int);
     }
     start.elapsed()
+}
+
+/// What a task pays for coming back from the run queue: the floor of the next two.
+async fn yields(n: u32) -> Duration {
+    let start = Instant::now();
+    for _ in 0..n {
+        task::yield_now().await;
+    }
+    start.elapsed()
+}
+
+/// A callback that is ready when it is polled for the second time: C is left, the task goes through the run queue, and C goes on, its
+/// slot ceded.
+async fn suspensions(n: u32) -> Duration {
+    let start = Instant::now();
+    for _ in 0..n {
+        // SAFETY: as `suspending`.
+        check_sum(unsafe { suspending().migratable() }.await);
+    }
+    start.elapsed()
+}
+
+/// The same with the slot kept.
+async fn brief_suspensions(n: u32) -> Duration {
+    let start = Instant::now();
+    for _ in 0..n {
+        // SAFETY: as `suspending`.
+        check_sum(unsafe { suspending().brief().migratable() }.await);
+    }
+    start.elapsed()
+}
+
+/// C that may go on on any thread: it has nothing of one's when it calls back, and borrows nothing.
+fn suspending() -> cede::Call<impl FnOnce() -> c_long, c_long> {
+    // SAFETY: `yield_and_increment` takes any user data, returns before C does, and does not unwind.
+    cede::call(|| unsafe { call_n(yield_and_increment, null_mut(), SUSPENSIONS as c_int) })
+}
+
+unsafe extern "C" fn yield_and_increment(_: *mut c_void, arg: c_int) -> c_int {
+    let next = async move {
+        task::yield_now().await;
+        arg + 1
+    };
+    cede::callback(next).unwrap_or(cede_fixtures::REFUSED)
+}
+
+fn check_sum(sum: c_long) {
+    assert_eq!(sum, c_long::from(SUSPENSIONS * (SUSPENSIONS + 1) / 2));
 }
 
 /// The call alone is timed: giving the core away, waking a thread for it, C, and finding out
