@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 /// Runs a future whose calls share the cost of ceding.
 ///
 /// A [`call`](crate::call()) by itself cedes and re-acquires the slot around its C, which costs 300 to 500 ns. In a
-/// scope this is done once a poll, and a call costs about 25 ns (measured, see the crate's benches). Worth it for a task that makes
+/// scope this is done once a poll, and a call costs about 12 ns (measured, see the crate's benches). Worth it for a task that makes
 /// many short calls; harmless for others.
 ///
 /// # What is different inside
