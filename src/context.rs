@@ -144,6 +144,21 @@ impl Context {
         }
     }
 
+    /// Whether another thread may go on with C, after a callback.
+    #[inline]
+    pub(crate) fn changes_threads(&self) -> bool {
+        self.below.is_none() && self.may_be_left_to_another_thread()
+    }
+
+    #[cold]
+    fn may_be_left_to_another_thread(&self) -> bool {
+        match self.ground() {
+            // SAFETY: it is there as long as the context.
+            Ground::Suspendable(way) => unsafe { way.as_ref() }.changes_threads(),
+            Ground::CStack(_) | Ground::ThreadStack | Ground::Elsewhere(_) => false,
+        }
+    }
+
     /// The waker of the poll that C runs in. Not to be asked for where C is left and resumed by another one.
     #[inline]
     pub(crate) fn task_waker(&self) -> &Waker {

@@ -6,6 +6,7 @@ pub use c_return::CReturn;
 
 use std::fmt;
 use std::io;
+use std::ptr::null_mut;
 
 /// The value that `errno` had when a C function returned.
 ///
@@ -86,19 +87,44 @@ impl fmt::Display for Errno {
 
 /// Restores errno when it is dropped, so that C does not see what Rust did to it in between. The thread may be another one by then.
 #[must_use]
-pub(crate) struct Keep(Errno);
+pub(crate) struct Keep {
+    errno: Errno,
+    /// Where this thread's errno is; null if the thread may be another one when this is dropped.
+    location: *mut i32,
+}
 
 impl Keep {
     #[inline]
     pub(crate) fn new() -> Self {
-        Self(Errno::current())
+        Self::on(true)
+    }
+
+    /// `changes_threads` says whether the stack that this lies on may be left, and gone on with by another thread. If not, errno is
+    /// found once.
+    #[inline]
+    pub(crate) fn on(changes_threads: bool) -> Self {
+        let location = location();
+        Self {
+            // SAFETY: the location is this thread's errno.
+            errno: Errno(unsafe { *location }),
+            location: if changes_threads {
+                null_mut()
+            } else {
+                location
+            },
+        }
     }
 }
 
 impl Drop for Keep {
     #[inline]
     fn drop(&mut self) {
-        self.0.set();
+        if self.location.is_null() {
+            self.errno.set();
+        } else {
+            // SAFETY: this thread's errno, as in `on`.
+            unsafe { *self.location = self.errno.0 };
+        }
     }
 }
 

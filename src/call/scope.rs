@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 ///   the scope's frame. Both then poll until the scope's poll ends: for that long one task more than there are workers is
 ///   polled. Outside scopes this does not happen.
 /// - tokio's cooperative budget is off. The scope yields after some 128 calls in one poll instead; while they take next to no
-///   time (256 of them less than 20 µs), after some 100 µs of calls. A callback counts as a call.
+///   time (256 of them less than 20 µs), after some 200 µs of calls. A callback counts as a call.
 ///
 /// On a thread that has no slot to cede, a scope only polls its future.
 ///

@@ -35,6 +35,7 @@ pub use leaf::{Leaf, SharedLeaf};
 pub use send_ptr::SendPtr;
 
 use crate::context::with_current;
+use crate::errno;
 use crate::error::Refused;
 use crate::observe;
 use crate::panic::{Payload, discard};
@@ -273,6 +274,7 @@ where
 #[cold]
 #[inline(never)]
 fn refused(why: Refused) -> Refused {
+    let _errno = errno::Keep::new();
     with_current(|context| {
         observe::refused(
             context.map(|context| context.label() as &dyn fmt::Display),

@@ -25,7 +25,7 @@ const SHORT: Duration = Duration::from_micros(20);
 
 /// What takes longer since the first look at the clock is no more granted a round. Guessed: a poll by itself, with what the
 /// scheduler does between two, takes 1 to 2 µs (measured).
-const LONG: Duration = Duration::from_micros(100);
+const LONG: Duration = Duration::from_micros(200);
 
 /// What is left to a poll. `made` is, everywhere, how often the thread has gone to C so far.
 #[derive(Debug)]

@@ -7,11 +7,11 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// Calls in a turn, if they are quick.
-const TURN: u32 = 64;
+const TURN: u32 = 128;
 
 /// What a quick call takes at most, with what lies between it and the next one. Guessed: so that the 128 turns of a budget take
 /// 2 ms at most.
-const QUICK: Duration = Duration::from_nanos(250);
+const QUICK: Duration = Duration::from_nanos(125);
 
 #[derive(Debug)]
 pub(super) struct Turns {

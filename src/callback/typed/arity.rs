@@ -5,7 +5,6 @@ use super::kind::{Exclusive, Sendable, Shared, make};
 use super::leaf::{Leaf, SharedLeaf};
 use super::{Fallback, Inner, run};
 use crate::callback::{callback, run_local};
-use crate::errno;
 use crate::error::Refused;
 use std::ffi::c_void;
 use std::future::Future;
@@ -57,8 +56,7 @@ macro_rules! bodies {
 
             #[inline(always)]
             fn run(&self, ($($a,)*): ($($A,)*)) -> Result<R, Refused> {
-                let errno = errno::Keep::new();
-                let mut entered = self.enter()?;
+                let (errno, mut entered) = self.enter()?;
                 let closure = &mut *entered;
                 run_local(&errno, make(move || closure($($a),*))?)
             }
@@ -72,8 +70,7 @@ macro_rules! bodies {
 
             #[inline(always)]
             fn run(&self, ($($a,)*): ($($A,)*)) -> Result<R, Refused> {
-                let errno = errno::Keep::new();
-                let closure = self.enter()?;
+                let (errno, closure) = self.enter()?;
                 run_local(&errno, make(move || closure($($a),*))?)
             }
         }
@@ -88,8 +85,7 @@ macro_rules! bodies {
 
             #[inline(always)]
             fn run(&self, ($($a,)*): ($($A,)*)) -> Result<Fut::Output, Refused> {
-                let _errno = errno::Keep::new();
-                let mut entered = self.enter()?;
+                let (_errno, mut entered) = self.enter()?;
                 let future = make(|| entered($($a),*))?;
                 // C may call again while the future is pending.
                 drop(entered);

@@ -2,6 +2,7 @@
 
 use super::{Body, Callback, IntoFallback, keep_panic, refused};
 use crate::context::with_current;
+use crate::errno::Keep;
 use crate::error::Refused;
 use crate::panic::caught;
 use std::cell::{RefCell, RefMut};
@@ -78,13 +79,14 @@ impl<F> Exclusive<F> {
         Self(RefCell::new(closure))
     }
 
-    /// The closure, if it may run now. It is nobody else's until the result is dropped.
+    /// The closure, if it may run now, and what keeps errno meanwhile. It is nobody else's until the result is dropped.
     #[inline(always)]
-    pub(super) fn enter(&self) -> Result<RefMut<'_, F>, Refused> {
-        admit()?;
-        self.0
-            .try_borrow_mut()
-            .map_err(|_| refused(Refused::Reentered))
+    pub(super) fn enter(&self) -> Result<(Keep, RefMut<'_, F>), Refused> {
+        let errno = admit()?;
+        match self.0.try_borrow_mut() {
+            Ok(closure) => Ok((errno, closure)),
+            Err(_) => Err(refused(Refused::Reentered)),
+        }
     }
 }
 
@@ -97,11 +99,10 @@ impl<F> Shared<F> {
         Self(closure)
     }
 
-    /// The closure, if it may run now.
+    /// The closure, if it may run now, and what keeps errno meanwhile.
     #[inline(always)]
-    pub(super) fn enter(&self) -> Result<&F, Refused> {
-        admit()?;
-        Ok(&self.0)
+    pub(super) fn enter(&self) -> Result<(Keep, &F), Refused> {
+        Ok((admit()?, &self.0))
     }
 }
 
@@ -114,13 +115,14 @@ impl<F> Sendable<F> {
         Self(RefCell::new(closure))
     }
 
-    /// The closure, if it may run now. It is nobody else's until the result is dropped.
+    /// The closure, if it may run now, and what keeps errno meanwhile. It is nobody else's until the result is dropped.
     #[inline(always)]
-    pub(super) fn enter(&self) -> Result<RefMut<'_, F>, Refused> {
-        admit()?;
-        self.0
-            .try_borrow_mut()
-            .map_err(|_| refused(Refused::Reentered))
+    pub(super) fn enter(&self) -> Result<(Keep, RefMut<'_, F>), Refused> {
+        let errno = admit()?;
+        match self.0.try_borrow_mut() {
+            Ok(closure) => Ok((errno, closure)),
+            Err(_) => Err(refused(Refused::Reentered)),
+        }
     }
 }
 
@@ -130,15 +132,19 @@ pub(super) fn make<Fut>(make: impl FnOnce() -> Fut) -> Result<Fut, Refused> {
     caught(make).map_err(keep_panic)
 }
 
-/// Refuses where no future would run, so that the closure is not touched.
+/// Refuses where no future would run, so that the closure is not touched. From here on errno is kept.
 #[inline(always)]
-fn admit() -> Result<(), Refused> {
+fn admit() -> Result<Keep, Refused> {
     let why = with_current(|context| match context {
-        Some(context) => context.refusal(),
-        None => Some(Refused::NoCall),
+        Some(context) => match context.refusal() {
+            None => Ok(context.changes_threads()),
+            Some(why) => Err(why),
+        },
+        None => Err(Refused::NoCall),
     });
     match why {
-        None if !std::thread::panicking() => Ok(()),
-        why => Err(refused(why.unwrap_or(Refused::Panicking))),
+        Ok(changes_threads) if !std::thread::panicking() => Ok(Keep::on(changes_threads)),
+        Ok(_) => Err(refused(Refused::Panicking)),
+        Err(why) => Err(refused(why)),
     }
 }

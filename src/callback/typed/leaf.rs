@@ -94,10 +94,13 @@ impl<F> SharedLeaf<F> {
 /// Runs `f` as code of C's, unless the call has a panic to raise already.
 #[inline(always)]
 fn under_c<R>(f: impl FnOnce() -> R) -> Result<R, Refused> {
-    let _errno = errno::Keep::new();
-    let refusal = with_current(|context| context.and_then(|context| context.refusal()));
+    let (refusal, changes_threads) = with_current(|context| match context {
+        Some(context) => (context.refusal(), context.changes_threads()),
+        None => (None, false),
+    });
     if refusal == Some(Refused::Panicked) {
         return Err(refused(Refused::Panicked));
     }
+    let _errno = errno::Keep::on(changes_threads);
     caught(f).map_err(keep_panic)
 }
