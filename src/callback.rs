@@ -26,11 +26,10 @@
 //!    the bounds of [`callback`] give one: every other future is refused.
 
 mod drive;
-mod parker;
+pub(crate) mod parker;
 pub(crate) mod typed;
 
 pub(crate) use drive::{Driven, drive_or_suspend, poll_once};
-pub(crate) use parker::Lease;
 
 use crate::asked::{Answer, Asked, Cell, Discard, Polled, Posted, discard};
 use crate::context::{self, Away, Context, Ground, SteppedOut, WayOut};
@@ -161,7 +160,7 @@ fn ask_from<const ERRNO_IS_KEPT: bool>(
     }
     match context.ground() {
         Ground::CStack(below) => {
-            let _errno = (!ERRNO_IS_KEPT).then(errno::KeepHere::new);
+            let _errno = (!ERRNO_IS_KEPT).then(|| errno::Keep::on(false));
             ask_below(here, context, below, &asked)
         }
         Ground::ThreadStack => ask_on_top(here, context, &asked, context.task_waker()),
@@ -170,7 +169,7 @@ fn ask_from<const ERRNO_IS_KEPT: bool>(
             ask_by_leaving(here, context, unsafe { way.as_ref() }, asked, discard)
         }
         Ground::Elsewhere(away) => {
-            let _errno = (!ERRNO_IS_KEPT).then(errno::KeepHere::new);
+            let _errno = (!ERRNO_IS_KEPT).then(|| errno::Keep::on(false));
             ask_elsewhere(context, away, asked, discard)
         }
     }
@@ -219,7 +218,7 @@ fn drive_below(
 #[cold]
 #[inline(never)]
 fn ask_on_top(here: &Here, context: &Context, asked: &Asked, task_waker: &Waker) -> Answer {
-    let _errno = errno::KeepHere::new();
+    let _errno = errno::Keep::on(false);
     // The poll holds a stack that may be set aside.
     with_thread(|thread| {
         let _outside = Outside::enter(here, context, thread);

@@ -128,36 +128,6 @@ impl Drop for Keep {
     }
 }
 
-/// As [`Keep`], for the time in which the thread is the same: errno is found once.
-///
-/// Thread-bound: it must be dropped on the thread that made it, so it is for the time in which the stack it lies on is not left.
-#[must_use]
-pub(crate) struct KeepHere {
-    /// Where this thread's errno is. A pointer, so neither `Send` nor `Sync`.
-    location: *mut i32,
-    errno: i32,
-}
-
-impl KeepHere {
-    #[inline]
-    pub(crate) fn new() -> Self {
-        let location = location();
-        Self {
-            location,
-            // SAFETY: the location is this thread's errno.
-            errno: unsafe { *location },
-        }
-    }
-}
-
-impl Drop for KeepHere {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: as in `new`; the thread is the same.
-        unsafe { *self.location = self.errno }
-    }
-}
-
 #[cfg(any(
     target_os = "linux",
     target_os = "emscripten",

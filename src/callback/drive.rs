@@ -9,13 +9,13 @@
 //! | the same | plain, or on the thread's own stack | refused: to park would stop what the future waits for |
 //! | anything else | any | the slot is handed off and the thread parks |
 
-use super::parker::Lease;
+use super::parker;
 use crate::asked::{Answer, Asked, Polled};
 use crate::context::Context;
 use crate::error::Refused;
 use crate::observe;
 use crate::panic::Payload;
-use crate::slot::{Job, Marks, ThreadSlot, in_local_set, in_task_without_worker};
+use crate::slot::{Job, ThreadSlot, in_local_set, in_task_without_worker};
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -160,29 +160,5 @@ pub(super) fn wait(
     if is_bound_to_thread(thread, task_waker) {
         return Err(Refused::WouldStarve);
     }
-    let parker = Lease::new();
-    let cx = &mut task::Context::from_waker(parker.waker());
-    let mut answer = poll(context, asked, cx);
-    if let Some(answer) = answer {
-        return answer;
-    }
-    let mut park_and_poll = || {
-        let marks = thread.and_then(ThreadSlot::marks);
-        while answer.is_none() {
-            // Parked is as good as in C: whoever has a slot that was not handed off may lose it.
-            marks.inspect(|marks| marks.enter_c());
-            parker.park();
-            let _ = marks.map(Marks::enter_rust);
-            answer = poll(context, asked, cx);
-        }
-    };
-    match thread {
-        None => park_and_poll(),
-        Some(thread) if thread.is_in_frame() => {
-            thread.hand_off();
-            park_and_poll();
-        }
-        Some(thread) => thread.cede_parked(&mut park_and_poll),
-    }
-    answer.expect("the loop ends with an answer")
+    parker::wait(thread, |cx| poll(context, asked, cx))
 }

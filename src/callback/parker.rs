@@ -1,11 +1,12 @@
 //! How a thread waits for a future: one parker for each callback that waits, so that nested waits do not take each other's
 //! wake-ups.
 
+use crate::slot::{Marks, ThreadSlot};
 use crate::sync::lock;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::sync::{Arc, Condvar, Mutex};
-use std::task::{Wake, Waker};
+use std::task::{Context, Wake, Waker};
 
 /// Parkers that a thread keeps for reuse. Guessed: the depth of nesting that is common.
 const KEPT: usize = 16;
@@ -37,11 +38,44 @@ struct Parker {
     waker: Waker,
 }
 
+/// Polls until there is an output, and parks the thread in between. What is not ready at once has the slot handed off first.
+/// The waker that `poll` is given wakes the thread.
+pub(crate) fn wait<T>(
+    thread: Option<&ThreadSlot>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Option<T>,
+) -> T {
+    let parker = Lease::new();
+    let cx = &mut Context::from_waker(parker.waker());
+    let mut output = poll(cx);
+    if let Some(output) = output {
+        return output;
+    }
+    let mut park_and_poll = || {
+        let marks = thread.and_then(ThreadSlot::marks);
+        while output.is_none() {
+            // Parked is as good as in C: whoever has a slot that was not handed off may lose it.
+            marks.inspect(|marks| marks.enter_c());
+            parker.park();
+            let _ = marks.map(Marks::enter_rust);
+            output = poll(cx);
+        }
+    };
+    match thread {
+        None => park_and_poll(),
+        Some(thread) if thread.is_in_frame() => {
+            thread.hand_off();
+            park_and_poll();
+        }
+        Some(thread) => thread.cede_parked(&mut park_and_poll),
+    }
+    output.expect("the loop ends with an output")
+}
+
 /// A parker, given back for reuse on drop. Wakers that outlive it may wake its next user for nothing, which is harmless.
-pub(crate) struct Lease(ManuallyDrop<Box<Parker>>);
+struct Lease(ManuallyDrop<Box<Parker>>);
 
 impl Lease {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         let free = FREE.try_with(|free| free.borrow_mut().pop()).ok().flatten();
         Self(ManuallyDrop::new(free.unwrap_or_else(|| {
             let flag = Arc::<Flag>::default();
@@ -53,12 +87,12 @@ impl Lease {
     }
 
     /// Wakes the thread that parks here.
-    pub(crate) fn waker(&self) -> &Waker {
+    fn waker(&self) -> &Waker {
         &self.0.waker
     }
 
     /// Blocks until the waker has been used since the last time.
-    pub(crate) fn park(&self) {
+    fn park(&self) {
         let flag = &self.0.flag;
         let woken = flag.changed.wait_while(lock(&flag.woken), |woken| !*woken);
         *woken.unwrap_or_else(|poisoned| poisoned.into_inner()) = false;

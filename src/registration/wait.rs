@@ -6,13 +6,13 @@
 //! | a worker, whose task has called C without a `call` | hands its slot off, and parks |
 //! | drives the registering runtime itself, a current-thread one | is refused: it would wait for what it does not do |
 
-use crate::callback::Lease;
+use crate::callback::parker;
 use crate::error::Refused;
 use crate::here;
-use crate::slot::{Job, Marks, ThreadSlot, known_thread, with_thread};
+use crate::slot::{Job, ThreadSlot, known_thread, with_thread};
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use tokio::runtime::{Handle, RuntimeFlavor, worker_index};
 use tokio::task::coop;
 
@@ -42,33 +42,11 @@ fn would_starve(runtime: &Handle, thread: Option<&ThreadSlot>) -> bool {
 }
 
 fn park<F: Future>(thread: Option<&ThreadSlot>, future: F) -> F::Output {
-    let parker = Lease::new();
-    let cx = &mut Context::from_waker(parker.waker());
     // The budget of the task that is being polled here, if any, is not refilled before its poll ends: used up, it would have
     // the future pretend not to be ready, for ever.
     let mut future = pin!(coop::unconstrained(future));
-    let mut output = None;
-    let mut poll_and_park = || {
-        let marks = thread.and_then(ThreadSlot::marks);
-        while output.is_none() {
-            match future.as_mut().poll(cx) {
-                Poll::Ready(ready) => output = Some(ready),
-                Poll::Pending => {
-                    // Parked is as good as in C: whoever has a slot that was not handed off may lose it.
-                    marks.inspect(|marks| marks.enter_c());
-                    parker.park();
-                    let _ = marks.map(Marks::enter_rust);
-                }
-            }
-        }
-    };
-    match thread {
-        None => poll_and_park(),
-        Some(thread) if thread.is_in_frame() => {
-            thread.hand_off();
-            poll_and_park();
-        }
-        Some(thread) => thread.cede_parked(&mut poll_and_park),
-    }
-    output.expect("the loop ends with an output")
+    parker::wait(thread, |cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    })
 }

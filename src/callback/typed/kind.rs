@@ -82,11 +82,7 @@ impl<F> Exclusive<F> {
     /// The closure, if it may run now, and what keeps errno meanwhile. It is nobody else's until the result is dropped.
     #[inline(always)]
     pub(super) fn enter(&self) -> Result<(Keep, RefMut<'_, F>), Refused> {
-        let errno = admit()?;
-        match self.0.try_borrow_mut() {
-            Ok(closure) => Ok((errno, closure)),
-            Err(_) => Err(refused(Refused::Reentered)),
-        }
+        enter_alone(&self.0)
     }
 }
 
@@ -118,11 +114,17 @@ impl<F> Sendable<F> {
     /// The closure, if it may run now, and what keeps errno meanwhile. It is nobody else's until the result is dropped.
     #[inline(always)]
     pub(super) fn enter(&self) -> Result<(Keep, RefMut<'_, F>), Refused> {
-        let errno = admit()?;
-        match self.0.try_borrow_mut() {
-            Ok(closure) => Ok((errno, closure)),
-            Err(_) => Err(refused(Refused::Reentered)),
-        }
+        enter_alone(&self.0)
+    }
+}
+
+/// The closure of a kind that runs one at a time.
+#[inline(always)]
+fn enter_alone<F>(closure: &RefCell<F>) -> Result<(Keep, RefMut<'_, F>), Refused> {
+    let errno = admit()?;
+    match closure.try_borrow_mut() {
+        Ok(closure) => Ok((errno, closure)),
+        Err(_) => Err(refused(Refused::Reentered)),
     }
 }
 
