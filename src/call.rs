@@ -3,7 +3,6 @@
 mod core;
 mod future_ext;
 mod home;
-mod options;
 mod run;
 mod scope;
 mod set_aside;
@@ -14,17 +13,16 @@ pub use future_ext::FutureExt;
 pub use scope::{Scope, scope, spawn};
 
 use self::core::{Core, Progress};
-use crate::context::Label;
+use crate::context::{GroundKind, Label, Manner, Mode};
 use crate::errno::{self, CReturn, Errno};
 use crate::here;
 use crate::panic::caught;
-use crate::stack::{Job, MAX_SIZE, Outcome};
-use options::{GroundKind, Mode, Options};
+use crate::stack::{self, Job, MAX_SIZE, Outcome};
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::marker::PhantomPinned;
-use std::panic::{Location, resume_unwind};
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -74,12 +72,9 @@ pub fn call<F, R>(f: F) -> Call<F, R>
 where
     F: FnOnce() -> R,
 {
-    let label = Label {
-        name: None,
-        location: Location::caller(),
-    };
+    let label = Label::here(Manner::in_place(stack::DEFAULT_SIZE));
     Call {
-        core: Core::new(Options::new(label)),
+        core: Core::new(label),
         work: Work::Due(f),
         _pinned: PhantomPinned,
     }
@@ -111,7 +106,7 @@ where
 {
     /// Names the call in messages, spans and metrics. Use the C function's name.
     pub fn named(mut self, name: &'static str) -> Self {
-        self.core.options().label.name = Some(name);
+        self.core.label().name = Some(name);
         self
     }
 
@@ -130,7 +125,7 @@ where
     #[track_caller]
     pub fn stack_size(mut self, bytes: usize) -> Self {
         match u32::try_from(bytes) {
-            Ok(bytes) if bytes <= MAX_SIZE => self.core.options().stack_size = bytes,
+            Ok(bytes) if bytes <= MAX_SIZE => self.core.label().manner.stack_size = bytes,
             _ => panic!("stack_size({bytes}): a C stack has at most {MAX_SIZE} bytes"),
         }
         self
@@ -142,7 +137,7 @@ where
     /// Callbacks are polled on top of C's frames. Such a call cannot suspend: with
     /// [`suspendable`](Self::suspendable) or [`migratable`](Self::migratable) a callback that is not ready is treated as in a plain call.
     pub fn on_thread_stack(mut self) -> Self {
-        self.core.options().ground = GroundKind::ThreadStack;
+        self.core.label().manner.ground = GroundKind::ThreadStack;
         self
     }
 
@@ -151,7 +146,7 @@ where
     /// Costs a thread's wake-up, 5 µs or more. A worker whose last calls were all retaken does this by itself, until one of
     /// them turns out to be short. Undoes [`brief`](Self::brief).
     pub fn long(mut self) -> Self {
-        self.core.options().mode = Mode::Long;
+        self.core.label().manner.mode = Mode::Long;
         self
     }
 
@@ -160,7 +155,7 @@ where
     /// Nothing watches such a call: while it lasts, its worker's other tasks wait. A callback that is not ready at once
     /// hands the slot off all the same. Undoes [`long`](Self::long).
     pub fn brief(mut self) -> Self {
-        self.core.options().mode = Mode::Brief;
+        self.core.label().manner.mode = Mode::Brief;
         self
     }
 

@@ -12,9 +12,11 @@
 //!    touches the context while the other runs.
 //! 3. The first panic is kept; it and a cancellation refuse every later callback before it reaches the task side.
 
+mod label;
 mod lent;
 mod way_out;
 
+pub(crate) use label::{GroundKind, Label, Manner, Mode, PutOff};
 pub(crate) use lent::{find, lend};
 pub(crate) use way_out::WayOut;
 
@@ -25,27 +27,9 @@ use crate::here::{self, Here};
 use crate::panic::{self, Payload};
 use crate::stack::{Below, Outcome};
 use std::cell::{Cell, OnceCell};
-use std::fmt;
 use std::mem::MaybeUninit;
-use std::panic::Location;
 use std::ptr::{NonNull, null};
 use std::task::Waker;
-
-/// What a call is known by.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Label {
-    pub(crate) name: Option<&'static str>,
-    pub(crate) location: &'static Location<'static>,
-}
-
-impl fmt::Display for Label {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name {
-            Some(name) => write!(f, "{name} ({})", self.location),
-            None => self.location.fmt(f),
-        }
-    }
-}
 
 /// Where C runs, and so how a callback reaches the task side.
 #[derive(Clone, Copy)]
@@ -182,7 +166,7 @@ impl Context {
     #[inline]
     pub(crate) unsafe fn enter<'a>(&'a self, here: &'a Here) -> Entered<'a> {
         self.outer
-            .set(here.call.replace(std::ptr::from_ref(self).cast()));
+            .set(here.shown.replace_call(std::ptr::from_ref(self).cast()));
         Entered {
             here,
             context: self,
@@ -191,7 +175,7 @@ impl Context {
 
     /// Whether this is the call that code under C finds now.
     pub(crate) fn is_entered(&self, here: &Here) -> bool {
-        std::ptr::eq(here.call.get().cast(), self)
+        std::ptr::eq(here.shown.call().cast(), self)
     }
 
     /// Makes the enclosing call the one that is found, while a future is polled in the time of C's frames.
@@ -199,7 +183,7 @@ impl Context {
     pub(crate) fn step_out<'a>(&self, here: &'a Here) -> SteppedOut<'a> {
         SteppedOut {
             here,
-            inner: here.call.replace(self.outer.get()),
+            inner: here.shown.replace_call(self.outer.get()),
         }
     }
 
@@ -264,7 +248,7 @@ pub(crate) struct Entered<'a> {
 impl Drop for Entered<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.here.call.set(self.context.outer.get());
+        self.here.shown.set_call(self.context.outer.get());
     }
 }
 
@@ -278,7 +262,7 @@ pub(crate) struct SteppedOut<'a> {
 impl Drop for SteppedOut<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.here.call.set(self.inner);
+        self.here.shown.set_call(self.inner);
     }
 }
 
@@ -293,7 +277,7 @@ pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
 pub(crate) fn current(here: &Here) -> Option<&Context> {
     // SAFETY: null or, by rule 1, the context of a call that cannot end before its C frames return to it; the caller is
     // above those frames, and so is everybody who was lent `here`.
-    unsafe { here.call.get().cast::<Context>().as_ref() }
+    unsafe { here.shown.call().cast::<Context>().as_ref() }
 }
 
 /// Writes the running call's name and place. Called by a signal handler: it only reads and passes on.

@@ -12,19 +12,63 @@
 //! before that goes.
 
 use std::cell::Cell;
-use std::ptr::null;
+use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 pub(crate) struct Here {
     /// `slot`: the thread's own slot, or null.
     pub(crate) slot: Cell<*const ()>,
     /// `stack`: the thread's idle stacks, or null.
     pub(crate) stacks: Cell<*const ()>,
-    /// `stack`: how many of those are lent. Here, because it is written when `call` is.
-    pub(crate) lent: Cell<usize>,
-    /// `context`: the call whose C frames are below, or null.
-    pub(crate) call: Cell<*const ()>,
+    /// What the calls in progress change.
+    pub(crate) shown: Shown,
     /// `slot::footing`: what the running code stands on.
     pub(crate) footing: Cell<Footing>,
+}
+
+/// What other threads may look at, for as long as this one runs. It alone writes, with plain stores.
+pub(crate) struct Shown {
+    /// `context`: the call whose C frames are below, or null.
+    call: AtomicPtr<()>,
+    /// `stack`: how many of the thread's idle stacks are lent. Here, because it is written when `call` is.
+    lent: AtomicUsize,
+}
+
+impl Shown {
+    const fn new() -> Self {
+        Self {
+            call: AtomicPtr::new(null_mut()),
+            lent: AtomicUsize::new(0),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn call(&self) -> *const () {
+        self.call.load(Ordering::Relaxed)
+    }
+
+    /// Whatever was written to the call before is seen by who sees the call.
+    #[inline(always)]
+    pub(crate) fn set_call(&self, call: *const ()) {
+        self.call.store(call.cast_mut(), Ordering::Release);
+    }
+
+    #[inline(always)]
+    pub(crate) fn replace_call(&self, call: *const ()) -> *const () {
+        let before = self.call();
+        self.set_call(call);
+        before
+    }
+
+    #[inline(always)]
+    pub(crate) fn lent(&self) -> usize {
+        self.lent.load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_lent(&self, lent: usize) {
+        self.lent.store(lent, Ordering::Relaxed);
+    }
 }
 
 /// What code runs on, as far as it may find itself on another thread at its next instruction.
@@ -44,8 +88,7 @@ thread_local! {
         Here {
             slot: Cell::new(null()),
             stacks: Cell::new(null()),
-            lent: Cell::new(0),
-            call: Cell::new(null()),
+            shown: Shown::new(),
             footing: Cell::new(Footing::Firm),
         }
     };

@@ -57,7 +57,7 @@ pub use cancel::Cancel;
 pub use cancellable::{Cancellable, Canceller, NotRun};
 pub use drain::{Drain, InFlight, Undrained, drain};
 
-use crate::context::Label;
+use crate::context::{Label, Manner, Mode};
 use crate::errno::{self, CReturn, Errno};
 use crate::lane::{Lane, NotAdmitted};
 use awaited::{Awaited, Plan};
@@ -65,7 +65,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::mem::replace;
-use std::panic::{Location, resume_unwind};
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -136,10 +136,7 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    let label = Label {
-        name: None,
-        location: Location::caller(),
-    };
+    let label = Label::here(Manner::elsewhere(Mode::Offloaded));
     Offload(Stage::Planned(Plan::new(f, label)))
 }
 
@@ -192,7 +189,9 @@ where
     /// The future waits in line for a place, if need be. See [`Lane`] for the order.
     #[track_caller]
     pub fn on_lane(mut self, lane: &Lane) -> Self {
-        self.plan().lane = Some(lane.clone());
+        let plan = self.plan();
+        plan.label.manner.mode = Mode::Lane;
+        plan.lane = Some(lane.clone());
         self
     }
 

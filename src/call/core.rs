@@ -22,8 +22,8 @@
 //!    that polls it again and again within the task's poll. So is one that is suspended, each time that it is to go on.
 //! 4. `Suspended` has rules of its own: [`suspendable`](super::suspendable).
 
-use super::options::{Mode, Options};
 use super::suspendable::Suspendable;
+use crate::context::{Label, Mode};
 use crate::here::Here;
 use crate::panic::Payload;
 use crate::slot::{known_thread, with_thread};
@@ -41,7 +41,7 @@ pub(super) enum Stage {
 }
 
 pub(super) struct Core {
-    pub(super) options: Options,
+    pub(super) label: Label,
     /// Dropped by `drop`, which has mostly nothing to do and then need not call anybody.
     pub(super) stage: ManuallyDrop<Stage>,
     _pinned: PhantomPinned,
@@ -70,16 +70,16 @@ pub(super) enum Ran {
 }
 
 impl Core {
-    pub(super) fn new(options: Options) -> Self {
+    pub(super) fn new(label: Label) -> Self {
         Self {
-            options,
+            label,
             stage: ManuallyDrop::new(Stage::Unstarted),
             _pinned: PhantomPinned,
         }
     }
 
-    pub(super) fn options(&mut self) -> &mut Options {
-        &mut self.options
+    pub(super) fn label(&mut self) -> &mut Label {
+        &mut self.label
     }
 
     /// The panic to raise, after [`Progress::Panicked`].
@@ -123,7 +123,7 @@ impl Core {
                 // SAFETY: by this function's contract.
                 unsafe { self.start_in_frame(here, thread, job, cx) }
             }
-            Some(thread) if self.options.mode == Mode::Brief => {
+            Some(thread) if self.label.manner.mode == Mode::Brief => {
                 // SAFETY: by this function's contract.
                 unsafe { self.start_brief(here, thread, job, cx) }
             }

@@ -2,9 +2,8 @@
 
 use super::core::{Core, Ran, Stage};
 use super::home::Home;
-use super::options::{GroundKind, Options, PutOff};
 use super::suspendable::Suspendable;
-use crate::context::{self, Context, Ground};
+use crate::context::{self, Context, Ground, GroundKind, Label, PutOff};
 use crate::here::Here;
 use crate::slot::{Marks, with_thread};
 use crate::stack::{self, Job, Lent, Outcome, Stack};
@@ -67,11 +66,11 @@ impl Core {
     /// As [`stack::lend`].
     #[inline(always)]
     pub(super) unsafe fn lend_stack<'a>(&self, here: &'a Here) -> Option<Lent<'a>> {
-        if self.options.ground != GroundKind::CStack {
+        if self.label.manner.ground != GroundKind::CStack {
             return None;
         }
         // SAFETY: by this function's contract.
-        unsafe { stack::lend(here, self.options.stack_size) }
+        unsafe { stack::lend(here, self.label.manner.stack_size) }
     }
 
     /// The context of a call that runs on `stack`, which is running from here on.
@@ -88,7 +87,7 @@ impl Core {
         let ground = Ground::CStack(stack.below());
         let waker = Some(cx.waker());
         // SAFETY: the label is part of `self`, which is pinned; the rest is this function's contract.
-        ManuallyDrop::new(unsafe { Context::new(&self.options.label, ground, waker) })
+        ManuallyDrop::new(unsafe { Context::new(&self.label, ground, waker) })
     }
 
     /// The end of a call that is not well: it has lost its slot or panicked, or callbacks of it were refused.
@@ -113,7 +112,7 @@ impl Core {
         job: Job,
         cx: &mut task::Context<'_>,
     ) -> Left {
-        match self.options.ground {
+        match self.label.manner.ground {
             // SAFETY: by this function's contract.
             GroundKind::CStack => unsafe { self.run_on_c_stack(here, marks, job, cx) },
             // SAFETY: by this function's contract.
@@ -139,7 +138,7 @@ impl Core {
         let lent = unsafe { self.lend_stack(here) };
         let acquired = match lent {
             Some(_) => None,
-            None => Some(acquire(&self.options)),
+            None => Some(acquire(&self.label)),
         };
         let stack = lent.as_deref().or(acquired.as_ref());
         let stack = stack.expect("one of the two is there");
@@ -169,7 +168,7 @@ impl Core {
         let ran = match went {
             Poll::Ready(panic) => self.keep(panic),
             Poll::Pending => {
-                self.options.put_off = PutOff::default();
+                self.label.manner.put_off = PutOff::default();
                 *self.stage = Stage::Suspended(call);
                 Ran::Suspended
             }
@@ -181,13 +180,13 @@ impl Core {
     ///
     /// As [`poll`](Self::poll).
     unsafe fn new_suspendable(&self, job: Job) -> Suspendable {
-        let home = match self.options.ground {
+        let home = match self.label.manner.ground {
             GroundKind::Migratable => Home::Everywhere,
             _ => Home::here(),
         };
-        let stack = acquire(&self.options);
+        let stack = acquire(&self.label);
         // SAFETY: by this function's contract; that of `Call::migratable` covers what moves.
-        unsafe { Suspendable::new(&self.options.label, stack, job, home) }
+        unsafe { Suspendable::new(&self.label, stack, job, home) }
     }
 
     /// # Safety
@@ -203,7 +202,7 @@ impl Core {
         *self.stage = Stage::Finished;
         let waker = Some(cx.waker());
         // SAFETY: the label is part of `self`, which is pinned, and the waker outlives this poll.
-        let context = unsafe { Context::new(&self.options.label, Ground::ThreadStack, waker) };
+        let context = unsafe { Context::new(&self.label, Ground::ThreadStack, waker) };
         // SAFETY: the job may be run by this function's contract.
         let run = || unsafe { (job.run)(job.argument) };
         // SAFETY: the context stays in this frame.
@@ -237,11 +236,11 @@ pub(super) unsafe fn cross_on(
 }
 
 #[cold]
-fn acquire(options: &Options) -> Stack {
-    stack::acquire(options.stack_size, context::describe).unwrap_or_else(|error| {
+fn acquire(label: &Label) -> Stack {
+    stack::acquire(label.manner.stack_size, context::describe).unwrap_or_else(|error| {
         panic!(
             "no C stack of {} bytes for call {}: {error}",
-            options.stack_size, options.label
+            label.manner.stack_size, label
         )
     })
 }

@@ -1,7 +1,7 @@
 //! The calls whose C stack may be set aside, and what has to be promised for that.
 
 use super::Call;
-use super::options::GroundKind;
+use crate::context::GroundKind;
 
 impl<F, R> Call<F, R>
 where
@@ -55,7 +55,10 @@ where
         F: 'static,
         R: 'static,
     {
-        self.core.options().set_aside_by(GroundKind::Suspendable);
+        self.core
+            .label()
+            .manner
+            .set_aside_by(GroundKind::Suspendable);
         self
     }
 
@@ -151,7 +154,10 @@ where
     /// It is checked, and ends the process, that the thread refers to no frame of this crate's on a stack that is set aside. The rest
     /// cannot be seen.
     pub unsafe fn migratable(mut self) -> Self {
-        self.core.options().set_aside_by(GroundKind::Migratable);
+        self.core
+            .label()
+            .manner
+            .set_aside_by(GroundKind::Migratable);
         self
     }
 }

@@ -1,9 +1,8 @@
 //! How a call starts: what becomes of the slot, and who is to wait.
 
 use super::core::{Core, Progress, Ran};
-use super::options::Mode;
 use super::run::{Back, Left, cross_on};
-use crate::context::Context;
+use crate::context::{Context, Mode};
 use crate::here::Here;
 use crate::slot::{Frame, Marks, ThreadSlot, is_task_waker, known_thread, with_thread};
 use crate::stack::{self, Job, Lent};
@@ -52,7 +51,7 @@ impl Core {
         here: &'a Here,
         thread: &'a ThreadSlot,
     ) -> Option<(Marks<'a>, Lent<'a>)> {
-        if self.options.mode == Mode::Long || !thread.may_call() {
+        if self.label.manner.mode == Mode::Long || !thread.may_call() {
             return None;
         }
         let marks = thread.marks_of_frame()?;
@@ -102,7 +101,7 @@ impl Core {
                     return Progress::Pending;
                 }
             }
-            if self.options.mode == Mode::Long {
+            if self.label.manner.mode == Mode::Long {
                 thread.hand_off();
             }
         }
@@ -114,7 +113,7 @@ impl Core {
     /// Whether the scope that polls this call has put it off in this poll.
     #[inline]
     fn was_put_off(&self, thread: &ThreadSlot) -> bool {
-        self.options.put_off.by_scope == thread.scope_poll()
+        self.label.manner.put_off.by_scope == thread.scope_poll()
     }
 
     /// Without a frame, and without a wish for one.
@@ -245,10 +244,14 @@ impl Core {
         }
         let losses = thread.losses();
         let mut ran = Ran::Suspended;
-        thread.cede(Frame::Call, self.options.mode == Mode::Long, &mut || {
-            // SAFETY: by this function's contract.
-            ran = unsafe { self.run(here, thread.marks(), job, cx) }.ran;
-        });
+        thread.cede(
+            Frame::Call,
+            self.label.manner.mode == Mode::Long,
+            &mut || {
+                // SAFETY: by this function's contract.
+                ran = unsafe { self.run(here, thread.marks(), job, cx) }.ran;
+            },
+        );
         stack::tend(here);
         // What a frame knew of its slot when C returned is not the last word: the core may have come back.
         self.settle(ran, thread.losses() == losses, cx.waker())
@@ -286,7 +289,7 @@ impl Core {
             // An executor within the scope waits for this waker alone; that of a task, if it is a runtime.
             return self.put_off(thread, cx);
         }
-        self.options.put_off.by_scope = thread.scope_poll();
+        self.label.manner.put_off.by_scope = thread.scope_poll();
         thread.yield_after_frame();
         Progress::Pending
     }
@@ -294,7 +297,7 @@ impl Core {
     /// By its scope (rule 3).
     #[cold]
     fn put_off(&mut self, thread: &ThreadSlot, cx: &mut task::Context<'_>) -> Progress {
-        self.options.put_off.by_scope = thread.scope_poll();
+        self.label.manner.put_off.by_scope = thread.scope_poll();
         cx.waker().wake_by_ref();
         Progress::Pending
     }
@@ -310,7 +313,7 @@ impl Core {
             // tokio has kept the waker until its scheduler gets its turn. Under an executor within the task it never does; such
             // an executor has wakers of its own, polls again at once, and goes on.
             Poll::Pending => {
-                let again = std::mem::replace(&mut self.options.put_off.by_budget, true);
+                let again = std::mem::replace(&mut self.label.manner.put_off.by_budget, true);
                 if !again && !is_task_waker(cx.waker()) {
                     cx.waker().wake_by_ref();
                 }

@@ -91,14 +91,14 @@ where
         let why = match outcome {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(Some(payload))) => {
-                observe::foreign_callback_panicked(&home.label, &payload);
+                observe::foreign_callback_panicked(home.location, &payload);
                 discard(payload);
                 Refused::Panicked
             }
             Ok(Err(None)) => Refused::Shutdown,
             Err(why) => why,
         };
-        observe::refused(Some(&home.label), why);
+        observe::refused(Some(home.location), why);
         Err(why)
     }
 }

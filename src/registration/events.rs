@@ -5,7 +5,6 @@ use super::policy::{Overflow, Reply};
 use super::reader::Events;
 use super::signature::{CSignature, Closure, Handle};
 use super::{Registered, inside, refused_token};
-use crate::context::Label;
 use crate::errno;
 use crate::observe;
 use crate::panic::{caught, discard, never_unwinds};
@@ -67,7 +66,7 @@ struct Source<S: CSignature, F: Closure<S>> {
     closure: F,
     overflow: Overflow,
     reply: Reply<S::Output>,
-    label: Label,
+    location: &'static Location<'static>,
     shared: Arc<Shared<F::Made>>,
     signature: PhantomData<S>,
 }
@@ -118,7 +117,7 @@ where
             Ok(true) => self.reply.taken,
             Ok(false) => self.reply.refused,
             Err(payload) => {
-                observe::foreign_callback_panicked(&self.label, &payload);
+                observe::foreign_callback_panicked(self.location, &payload);
                 discard(payload);
                 self.reply.refused
             }
@@ -220,10 +219,7 @@ where
             closure,
             overflow,
             reply,
-            label: Label {
-                name: None,
-                location: Location::caller(),
-            },
+            location: Location::caller(),
             shared,
             signature: PhantomData::<S>,
         };

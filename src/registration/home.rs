@@ -1,6 +1,5 @@
 //! Where a registration was made, and so where its callbacks from foreign threads belong.
 
-use crate::context::Label;
 use std::future::Future;
 use std::panic::Location;
 use tokio::runtime::Handle;
@@ -12,7 +11,8 @@ use tracing::{Dispatch, Instrument, Span, dispatcher};
 /// The runtime, the span and the dispatcher that were current.
 pub(super) struct Home {
     pub(super) runtime: Handle,
-    pub(super) label: Label,
+    /// Where the registration was made.
+    pub(super) location: &'static Location<'static>,
     span: Span,
     /// `None` if there was none, which is not to hide one that comes later.
     dispatcher: Option<Dispatch>,
@@ -27,10 +27,7 @@ impl Home {
         let dispatcher = dispatcher::get_default(Clone::clone);
         Self {
             runtime: Handle::current(),
-            label: Label {
-                name: None,
-                location: Location::caller(),
-            },
+            location: Location::caller(),
             span: Span::current(),
             dispatcher: (!dispatcher.is::<NoSubscriber>()).then_some(dispatcher),
         }

@@ -3,7 +3,9 @@
 use super::handshake::{Handshake, Mark, Phase};
 use super::life::Life;
 use super::standby::Standby;
+use crate::here::{self, Shown};
 use crate::sync::{AtomicBool, Ordering, lock};
+use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -17,7 +19,17 @@ pub(super) struct Record {
     standby: Mutex<Option<Arc<Standby>>>,
     /// Whether `standby` is filled, readable without the lock.
     armed: AtomicBool,
+    /// The system's number of the thread.
+    pub(super) tid: i32,
+    /// There for as long as the record is registered.
+    shown: NonNull<Shown>,
 }
+
+// SAFETY: what `shown` points to is made of atomics; nobody but the owner, and who holds the registry's lock, uses it.
+unsafe impl Send for Record {}
+
+// SAFETY: as above.
+unsafe impl Sync for Record {}
 
 impl Record {
     pub(super) fn is_armed(&self) -> bool {
@@ -65,6 +77,8 @@ pub(super) fn register() -> Arc<Record> {
         handshake: Handshake::new(),
         standby: Mutex::new(None),
         armed: AtomicBool::new(false),
+        tid: own_tid(),
+        shown: here::with(|here| NonNull::from(&here.shown)),
     });
     lock(&REGISTRY).push(Watched {
         record: record.clone(),
@@ -72,6 +86,18 @@ pub(super) fn register() -> Arc<Record> {
         since: None,
     });
     record
+}
+
+/// The system's number of the calling thread.
+#[cfg(target_os = "linux")]
+fn own_tid() -> i32 {
+    // SAFETY: takes nothing, and cannot fail.
+    unsafe { libc::gettid() }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn own_tid() -> i32 {
+    0
 }
 
 /// Removes the record of a thread that ends, and frees its standby.

@@ -158,7 +158,7 @@ pub(crate) fn acquire(bytes: u32, describe: Describe) -> io::Result<Stack> {
 /// A few stacks of the default size within reach, for calls that nest: to lend one is to count it.
 ///
 /// ```text
-///   places  0 … here.lent        are lent, the last one first to come back
+///   places  0 … lent             are lent, the last one first to come back
 ///           here.lent … filled   are idle
 ///           filled …        are empty
 /// ```
@@ -184,21 +184,21 @@ impl Shelf {
     }
 
     fn all_idle(&self, here: &Here) -> impl Iterator<Item = &Stack> {
-        (here.lent.get()..self.filled.get()).filter_map(|place| self.idle(place))
+        (here.shown.lent()..self.filled.get()).filter_map(|place| self.idle(place))
     }
 
     #[inline(always)]
     fn lend<'a>(&'a self, here: &'a Here) -> Option<Lent<'a>> {
-        let lent = here.lent.get();
+        let lent = here.shown.lent();
         let stack = self.idle(lent)?;
-        here.lent.set(lent + 1);
+        here.shown.set_lent(lent + 1);
         Some(Lent { stack, here })
     }
 
     /// An idle stack to keep.
     fn take(&self, here: &Here) -> Option<Stack> {
         let filled = self.filled.get();
-        if filled <= here.lent.get() {
+        if filled <= here.shown.lent() {
             return None;
         }
         self.filled.set(filled - 1);
@@ -236,8 +236,8 @@ impl Deref for Lent<'_> {
 impl Drop for Lent<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        let lent = &self.here.lent;
-        lent.set(lent.get() - 1);
+        let shown = &self.here.shown;
+        shown.set_lent(shown.lent() - 1);
     }
 }
 
