@@ -3,6 +3,7 @@
 mod core;
 mod future_ext;
 mod home;
+mod observed;
 mod run;
 mod scope;
 mod set_aside;
@@ -13,9 +14,9 @@ pub use future_ext::FutureExt;
 pub use scope::{Scope, scope, spawn};
 
 use self::core::{Core, Progress};
-use crate::context::{GroundKind, Label, Manner, Mode};
 use crate::errno::{self, CReturn, Errno};
 use crate::here;
+use crate::label::{GroundKind, Label, Manner, Mode};
 use crate::panic::caught;
 use crate::stack::{self, Job, MAX_SIZE, Outcome};
 use std::fmt;

@@ -36,7 +36,7 @@ use crate::context::{self, Away, Context, Ground, SteppedOut, WayOut};
 use crate::errno::{self, Errno};
 use crate::error::Refused;
 use crate::here::{self, Here};
-use crate::observe;
+use crate::observe::{self, Seen};
 use crate::panic::{Payload, never_unwinds};
 use crate::slot::{FrameGuard, Marks, ThreadSlot, known_thread, with_thread};
 use crate::stack::Below;
@@ -152,9 +152,46 @@ fn ask_from<const ERRNO_IS_KEPT: bool>(
     discard: Option<Discard>,
 ) -> Answer {
     let context = context::current(here).ok_or(Refused::NoCall)?;
+    if context.is_untouched() {
+        return ask_in::<ERRNO_IS_KEPT>(here, context, asked, discard);
+    }
     if let Some(why) = context.refusal() {
         return Err(why);
     }
+    match context.seen() {
+        None => ask_in::<ERRNO_IS_KEPT>(here, context, asked, discard),
+        Some(seen) => ask_seen(here, context, seen, asked, discard),
+    }
+}
+
+/// As [`ask_in`], of a call that somebody looks at.
+#[cold]
+#[inline(never)]
+fn ask_seen(
+    here: &Here,
+    context: &Context,
+    seen: &Seen,
+    asked: Asked,
+    discard: Option<Discard>,
+) -> Answer {
+    let errno = Errno::current();
+    let was_exited = seen.begin_callback();
+    errno.set();
+    let answer = ask_in::<false>(here, context, asked, discard);
+    // From here on the thread may be another one.
+    let errno = Errno::current();
+    seen.end_callback(was_exited);
+    errno.set();
+    answer
+}
+
+#[inline(always)]
+fn ask_in<const ERRNO_IS_KEPT: bool>(
+    here: &Here,
+    context: &Context,
+    asked: Asked,
+    discard: Option<Discard>,
+) -> Answer {
     if std::thread::panicking() {
         return Err(Refused::Panicking);
     }

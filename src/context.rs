@@ -12,11 +12,9 @@
 //!    touches the context while the other runs.
 //! 3. The first panic is kept; it and a cancellation refuse every later callback before it reaches the task side.
 
-mod label;
 mod lent;
 mod way_out;
 
-pub(crate) use label::{GroundKind, Label, Manner, Mode, PutOff};
 pub(crate) use lent::{find, lend};
 pub(crate) use way_out::WayOut;
 
@@ -24,6 +22,8 @@ use crate::asked::Answer;
 use crate::asked::Posted;
 use crate::error::Refused;
 use crate::here::{self, Here};
+use crate::label::Label;
+use crate::observe::Seen;
 use crate::panic::{self, Payload};
 use crate::stack::{Below, Outcome};
 use std::cell::{Cell, OnceCell};
@@ -91,6 +91,8 @@ struct Extras {
     panic: Cell<Option<Payload>>,
     /// What is lent to C on this call's stack.
     lent: lent::List,
+    /// Who looks at the call.
+    seen: Cell<Option<NonNull<Seen>>>,
 }
 
 impl Context {
@@ -191,6 +193,22 @@ impl Context {
     #[inline]
     pub(crate) fn refusal(&self) -> Option<Refused> {
         self.extras.get().and_then(|extras| extras.refusal.get())
+    }
+
+    /// Has the call's callbacks looked at.
+    ///
+    /// # Safety
+    ///
+    /// `seen` stays where it is for as long as the context lives.
+    pub(crate) unsafe fn show(&self, seen: &Seen) {
+        self.extras().seen.set(Some(seen.into()));
+    }
+
+    /// Who looks at the call, if anybody.
+    pub(crate) fn seen(&self) -> Option<&Seen> {
+        let seen = self.extras.get()?.seen.get()?;
+        // SAFETY: by the contract of `show`.
+        Some(unsafe { seen.as_ref() })
     }
 
     /// Refuses every callback from here on.

@@ -193,6 +193,7 @@ mod context;
 mod errno;
 mod error;
 mod here;
+mod label;
 mod lane;
 mod observe;
 mod offload;

@@ -2,9 +2,13 @@
 
 mod count;
 mod event;
+mod seen;
+mod spans_aside;
 
 pub(crate) use count::{Counted, counter, gauge};
 pub(crate) use event::*;
+pub(crate) use seen::{Seen, current_span, enter, is_wanted};
+pub(crate) use spans_aside::{Base, SpansAside};
 
 use std::sync::atomic::Ordering;
 

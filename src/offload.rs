@@ -57,8 +57,8 @@ pub use cancel::Cancel;
 pub use cancellable::{Cancellable, Canceller, NotRun};
 pub use drain::{Drain, InFlight, Undrained, drain};
 
-use crate::context::{Label, Manner, Mode};
 use crate::errno::{self, CReturn, Errno};
+use crate::label::{Label, Manner, Mode};
 use crate::lane::{Lane, NotAdmitted};
 use awaited::{Awaited, Plan};
 use std::fmt;

@@ -7,6 +7,7 @@ pub mod meter;
 mod polled;
 pub mod process;
 mod runtimes;
+mod traced;
 mod under_c;
 
 pub use block_on::block_on;
@@ -14,6 +15,7 @@ pub use child::{child, child_command, child_task};
 pub use later::later;
 pub use polled::polled;
 pub use runtimes::{current_thread, on_current_thread, on_worker, workers};
+pub use traced::{EventSeen, Fields, SpanSeen, Traced};
 pub use under_c::{under_c, under_nested_c};
 
 use std::time::Duration;

@@ -4,6 +4,8 @@ use cede_integration_tests::{on_current_thread, on_worker, under_c, workers};
 use std::time::Duration;
 use tracing::Instrument;
 use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
 
 tokio::task_local! {
     static COLOUR: &'static str;
@@ -75,9 +77,9 @@ fn no_task_id_outside_of_a_task() {
     workers(1).block_on(sees_the_callers(false, tokio::task::try_id));
 }
 
-/// A subscriber that knows spans, on this thread.
+/// A subscriber that knows spans, but not those of calls, on this thread.
 fn subscribe() -> DefaultGuard {
-    tracing::subscriber::set_default(tracing_subscriber::registry())
+    tracing::subscriber::set_default(tracing_subscriber::registry().with(LevelFilter::INFO))
 }
 
 #[test]

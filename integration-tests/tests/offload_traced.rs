@@ -4,6 +4,7 @@ use cede_integration_tests::{block_on, under_c};
 use std::sync::{Arc, Mutex};
 use tracing::instrument::WithSubscriber;
 use tracing::{Event, Instrument, Subscriber, info, info_span};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
@@ -24,7 +25,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
 #[test]
 fn events_of_c_are_the_tasks() {
     let spans = Spans::default();
-    let subscriber = Registry::default().with(spans.clone());
+    let subscriber = Registry::default()
+        .with(LevelFilter::INFO)
+        .with(spans.clone());
     let lane = cede::Lane::new("traced").unwrap();
     let on_lane = cede::offload(|| info!(target: "the test", "on a lane")).on_lane(&lane);
     let both = async {

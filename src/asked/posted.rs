@@ -22,6 +22,8 @@ pub(crate) unsafe fn discard<Fut: Future>(cell: NonNull<()>) -> Option<Payload> 
 pub(crate) struct Posted {
     asked: Asked,
     discard: Discard,
+    /// Whether it was found not to be ready.
+    was_pending: bool,
 }
 
 // SAFETY: by the contract of `new` the future may be polled and dropped on any thread, and so may its output.
@@ -33,12 +35,21 @@ impl Posted {
     /// The future that `asked` refers to is `Send`, and so is its output; `discard` is that of its type; and the cell stays where
     /// it is, touched by nobody else, for as long as the result is used.
     pub(crate) unsafe fn new(asked: Asked, discard: Discard) -> Self {
-        Self { asked, discard }
+        Self {
+            asked,
+            discard,
+            was_pending: false,
+        }
     }
 
     /// Polls the future; not again once it is ready or has panicked.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Polled {
         self.asked.poll(cx)
+    }
+
+    /// Notes that it is not ready. Whether that is news.
+    pub(crate) fn note_pending(&mut self) -> bool {
+        !std::mem::replace(&mut self.was_pending, true)
     }
 
     /// Drops the future; the panic of its destructor.

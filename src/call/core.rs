@@ -22,19 +22,23 @@
 //!    that polls it again and again within the task's poll. So is one that is suspended, each time that it is to go on.
 //! 4. `Suspended` has rules of its own: [`suspendable`](super::suspendable).
 
+use super::observed::Observed;
 use super::suspendable::Suspendable;
-use crate::context::{Label, Mode};
 use crate::here::Here;
+use crate::label::{Label, Mode};
+use crate::observe;
 use crate::panic::Payload;
 use crate::slot::{known_thread, with_thread};
 use crate::stack::Job;
 use std::marker::PhantomPinned;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, replace};
 use std::task::{self, Poll, Waker};
 
 pub(super) enum Stage {
     Unstarted,
     Suspended(Suspendable),
+    /// Any of these, of a call that is looked at.
+    Observed(Box<Observed>),
     /// With the panic to raise, if any.
     Returned(Option<Payload>),
     Finished,
@@ -85,7 +89,7 @@ impl Core {
     /// The panic to raise, after [`Progress::Panicked`].
     #[cold]
     pub(super) fn take_panic(&mut self) -> Option<Payload> {
-        match std::mem::replace(&mut *self.stage, Stage::Finished) {
+        match replace(&mut *self.stage, Stage::Finished) {
             Stage::Returned(panic) => panic,
             _ => None,
         }
@@ -107,8 +111,32 @@ impl Core {
             // SAFETY: by this function's contract.
             return unsafe { self.poll_again(here, job, cx) };
         }
+        if observe::is_wanted() {
+            // SAFETY: by this function's contract.
+            return unsafe { self.poll_seen(here, job, cx) };
+        }
         // SAFETY: by this function's contract.
         unsafe { self.go(here, job, cx) }
+    }
+
+    /// As [`poll`](Self::poll), of a call that nobody looks at, or that is looked at already.
+    ///
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    #[inline(never)]
+    pub(super) unsafe fn poll_unseen(
+        &mut self,
+        here: &Here,
+        job: Job,
+        cx: &mut task::Context<'_>,
+    ) -> Progress {
+        match *self.stage {
+            // SAFETY: by this function's contract.
+            Stage::Unstarted => unsafe { self.go(here, job, cx) },
+            // SAFETY: by this function's contract.
+            _ => unsafe { self.poll_again(here, job, cx) },
+        }
     }
 
     /// On to C, which starts or goes on.
@@ -141,6 +169,13 @@ impl Core {
     #[inline(never)]
     unsafe fn poll_again(&mut self, here: &Here, job: Job, cx: &mut task::Context<'_>) -> Progress {
         match &mut *self.stage {
+            Stage::Observed(_) => {
+                let Stage::Observed(observed) = replace(&mut *self.stage, Stage::Finished) else {
+                    unreachable!("it was just seen");
+                };
+                // SAFETY: by this function's contract.
+                unsafe { self.poll_observed(here, observed, cx) }
+            }
             Stage::Suspended(call) => match with_thread(|_| call.poll_answer(cx)) {
                 Poll::Pending => Progress::Pending,
                 // SAFETY: by this function's contract.

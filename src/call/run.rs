@@ -3,8 +3,9 @@
 use super::core::{Core, Ran, Stage};
 use super::home::Home;
 use super::suspendable::Suspendable;
-use crate::context::{self, Context, Ground, GroundKind, Label, PutOff};
+use crate::context::{self, Context, Ground};
 use crate::here::Here;
+use crate::label::{GroundKind, Label, PutOff};
 use crate::slot::{Marks, with_thread};
 use crate::stack::{self, Job, Lent, Outcome, Stack};
 use std::mem::ManuallyDrop;

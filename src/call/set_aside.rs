@@ -1,7 +1,7 @@
 //! The calls whose C stack may be set aside, and what has to be promised for that.
 
 use super::Call;
-use crate::context::GroundKind;
+use crate::label::GroundKind;
 
 impl<F, R> Call<F, R>
 where

@@ -2,8 +2,9 @@
 
 use super::core::{Core, Progress, Ran};
 use super::run::{Back, Left, cross_on};
-use crate::context::{Context, Mode};
+use crate::context::Context;
 use crate::here::Here;
+use crate::label::Mode;
 use crate::slot::{Frame, Marks, ThreadSlot, is_task_waker, known_thread, with_thread};
 use crate::stack::{self, Job, Lent};
 use std::mem::ManuallyDrop;
@@ -272,7 +273,7 @@ impl Core {
     ) -> Progress {
         with_thread(|thread| match thread {
             // SAFETY: by this function's contract.
-            Some(_) => unsafe { self.poll(here, job, cx) },
+            Some(_) => unsafe { self.poll_unseen(here, job, cx) },
             None => {
                 // SAFETY: by this function's contract.
                 let left = unsafe { self.run(here, None, job, cx) };

@@ -50,10 +50,11 @@ use super::home::Home;
 use crate::asked::{Answer, Asked};
 use crate::callback::{self, Driven};
 use crate::config;
-use crate::context::{Context, Ground, Label, WayOut};
+use crate::context::{Context, Ground, WayOut};
 use crate::error::Refused;
 use crate::here;
-use crate::observe::{self, Counted, gauge};
+use crate::label::Label;
+use crate::observe::{self, Counted, SpansAside, gauge};
 use crate::panic::{Payload, abort, discard};
 use crate::slot::{Loose, Marks, ThreadSlot};
 use crate::stack::{self, Exceptions, Fiber, Job, Left, Stack};
@@ -168,6 +169,7 @@ struct Aside {
     answer: Option<Answer>,
     /// The word of the user's hook.
     word: Option<usize>,
+    spans: Option<Box<SpansAside>>,
     _counted: Counted,
 }
 
@@ -183,7 +185,11 @@ impl Call {
                 "a suspended call was polled on another thread than its own: {}",
                 self.context.label(),
             );
-            aside.answer = callback::poll_once(&self.context, &aside.asked, cx);
+            let mut poll = || callback::poll_once(&self.context, &aside.asked, cx);
+            aside.answer = match &aside.spans {
+                None => poll(),
+                Some(spans) => spans.within(poll),
+            };
         }
         match aside.answer {
             Some(_) => Poll::Ready(()),
@@ -197,6 +203,7 @@ impl Call {
         thread: Option<&ThreadSlot>,
         cx: &mut task::Context<'_>,
     ) -> Poll<Option<Payload>> {
+        let spans = observe::Base::here();
         // What C starts with is nobody's answer.
         let mut answer = self.come_back().unwrap_or(Ok(()));
         self.has_slot = true;
@@ -210,10 +217,12 @@ impl Call {
             answer = match self.drive(&asked, thread, cx) {
                 Driven::Answered(answer) => answer,
                 Driven::Suspend => {
+                    observe::callback_pending(self.context.label(), "the call is suspended");
                     self.aside = Some(Aside {
                         asked,
                         answer: None,
                         word: config::get().on_switch.map(|hook| (hook.leave)()),
+                        spans: spans.and_then(observe::Base::set_aside),
                         _counted: Counted::new(&gauge::SUSPENDED_CALLS),
                     });
                     return Poll::Pending;
@@ -275,6 +284,7 @@ impl Call {
         if let (Some(hook), Some(word)) = (config::get().on_switch, aside.word) {
             (hook.enter)(word);
         }
+        aside.spans.inspect(|spans| spans.enter());
         Some(aside.answer.unwrap_or(Err(Refused::Cancelled)))
     }
 

@@ -93,6 +93,7 @@ pub(crate) fn poll_once(
 pub(super) fn panicked(context: &Context, payload: Payload) -> Refused {
     observe::counter::PANICS.add(1);
     context.keep_panic(payload);
+    observe::callback_panicked(context.label());
     Refused::Panicked
 }
 
@@ -160,5 +161,9 @@ pub(super) fn wait(
     if is_bound_to_thread(thread, task_waker) {
         return Err(Refused::WouldStarve);
     }
-    parker::wait(thread, |cx| poll(context, asked, cx))
+    parker::wait(
+        thread,
+        || observe::callback_pending(context.label(), "its thread parks"),
+        |cx| poll(context, asked, cx),
+    )
 }

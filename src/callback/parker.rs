@@ -39,9 +39,10 @@ struct Parker {
 }
 
 /// Polls until there is an output, and parks the thread in between. What is not ready at once has the slot handed off first.
-/// The waker that `poll` is given wakes the thread.
+/// The waker that `poll` is given wakes the thread; `on_pending` is called before the thread parks for the first time.
 pub(crate) fn wait<T>(
     thread: Option<&ThreadSlot>,
+    on_pending: impl FnOnce(),
     mut poll: impl FnMut(&mut Context<'_>) -> Option<T>,
 ) -> T {
     let parker = Lease::new();
@@ -50,6 +51,7 @@ pub(crate) fn wait<T>(
     if let Some(output) = output {
         return output;
     }
+    on_pending();
     let mut park_and_poll = || {
         let marks = thread.and_then(ThreadSlot::marks);
         while output.is_none() {

@@ -160,6 +160,35 @@ pub(crate) fn abandoned(call: &dyn fmt::Display) {
     emit(|| tracing::debug!(target: "cede", %call, "offloaded call abandoned: C runs on"));
 }
 
+/// C has returned from it.
+pub(crate) fn abandoned_has_returned(call: &dyn fmt::Display) {
+    emit(|| tracing::debug!(target: "cede", %call, "abandoned call has returned"));
+}
+
+/// The monitor, or the call itself, has given the slot away; C has returned since.
+pub(crate) fn slot_was_lost(call: &dyn fmt::Display) {
+    emit(
+        || tracing::debug!(target: "cede", %call, "slot retaken while in C: the task waits for one"),
+    );
+}
+
+/// The slot was given away before C was entered, or before a thread parks.
+pub(crate) fn handed_off() {
+    emit(|| tracing::debug!(target: "cede", "slot handed off"));
+}
+
+/// C waits for a future that is not ready.
+pub(crate) fn callback_pending(call: &dyn fmt::Display, how: &'static str) {
+    emit(|| tracing::debug!(target: "cede", %call, how, "callback pending"));
+}
+
+/// The future of a callback has panicked; the call raises it when C has returned.
+pub(crate) fn callback_panicked(call: &dyn fmt::Display) {
+    emit(
+        || tracing::debug!(target: "cede", %call, "callback panicked: raised when C has returned"),
+    );
+}
+
 /// A call is to be interrupted by a signal, and there is none.
 pub(crate) fn no_signal() {
     emit(|| {

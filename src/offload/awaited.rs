@@ -5,7 +5,7 @@ use super::flight::Flight;
 use super::life::NotRun;
 use super::pool;
 use super::serving::{self, Home};
-use crate::context::Label;
+use crate::label::Label;
 use crate::lane::{Job, Lane, NotAdmitted, Seat};
 use crate::panic::Payload;
 use std::fmt;
@@ -82,7 +82,7 @@ pub(super) trait Flown<R>: Send + Sync {
     fn job(&self) -> Arc<dyn Job>;
     /// The call is counted from here on. `false` if it was cancelled before.
     #[must_use]
-    fn submit(&self) -> bool;
+    fn submit(&self, lane: Option<&str>) -> bool;
     /// It could not be put anywhere.
     fn unsubmit(&self);
     /// Does what there is to do for the task.
@@ -164,7 +164,7 @@ fn begin<R>(
     lane: Option<&Lane>,
     now: bool,
 ) -> Result<Option<Seat>, NotAdmitted> {
-    if !call.submit() {
+    if !call.submit(lane.map(Lane::name)) {
         // The poll will tell.
         return Ok(None);
     }

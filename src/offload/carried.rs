@@ -1,25 +1,56 @@
 //! What goes with a call to the thread that is in C: the subscriber and the span of the task that made it.
 
+use crate::label::Label;
+use crate::observe::{self, Seen};
 use tracing::Span;
 use tracing::dispatcher::{self, Dispatch};
 use tracing::level_filters::LevelFilter;
 
 pub(super) struct Carried {
     dispatch: Dispatch,
-    span: Span,
+    /// The one that was current.
+    around: Span,
+    seen: Option<Seen>,
 }
 
 impl Carried {
     /// Those of the calling thread, now. `None` if there is no subscriber anywhere.
-    pub(super) fn current() -> Option<Self> {
+    pub(super) fn current(label: &Label, lane: Option<&str>) -> Option<Self> {
         (LevelFilter::current() != LevelFilter::OFF).then(|| Self {
             dispatch: dispatcher::get_default(Dispatch::clone),
-            span: Span::current(),
+            around: observe::current_span(),
+            seen: Seen::begin_if_wanted(label, lane),
         })
     }
 
-    /// Runs `f` with them.
+    /// Who looks at the call, if anybody.
+    pub(super) fn seen(&self) -> Option<&Seen> {
+        self.seen.as_ref()
+    }
+
+    /// The call's span, or the one around it.
+    fn span(&self) -> &Span {
+        self.seen.as_ref().map_or(&self.around, Seen::span)
+    }
+
+    /// Runs `f` with them, on another thread.
     pub(super) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
-        dispatcher::with_default(&self.dispatch, || self.span.in_scope(f))
+        dispatcher::with_default(&self.dispatch, || {
+            let _entered = observe::enter(self.span());
+            f()
+        })
+    }
+
+    /// Runs C with them, on another thread.
+    pub(super) fn around_c<R>(&self, c: impl FnOnce() -> R) -> R {
+        let Some(seen) = &self.seen else {
+            return self.within(c);
+        };
+        dispatcher::with_default(&self.dispatch, || {
+            seen.begin_c();
+            let returned = c();
+            seen.end_c();
+            returned
+        })
     }
 }

@@ -18,10 +18,10 @@ use super::roll::Ticket;
 use super::serving::{Home, Served, Serving};
 use super::shutdown::{Cancellable, Registered};
 use crate::asked::{Polled, Posted};
-use crate::context::Label;
 use crate::error::Refused;
+use crate::label::Label;
 use crate::lane::Job;
-use crate::observe;
+use crate::observe::{self, Seen};
 use crate::panic::{Payload, caught, discard, never_unwinds};
 use crate::sync::{AtomicU32, Mutex, Ordering};
 use std::marker::PhantomData;
@@ -91,6 +91,11 @@ where
             .expect("whoever does something with a call has it")
     }
 
+    /// Who looks at the call, if anybody.
+    fn seen(&self) -> Option<&Seen> {
+        self.carried.get().and_then(Carried::seen)
+    }
+
     /// The one who cancels, drops, or discards: does what its step has left to it.
     fn clear(&self, rest: Rest<Parts<F, R>>) {
         match rest {
@@ -119,7 +124,7 @@ where
     }
 
     /// The task: polls what C waits for.
-    fn poll_callback(&self, posted: Posted, cx: &mut task::Context<'_>) {
+    fn poll_callback(&self, mut posted: Posted, cx: &mut task::Context<'_>) {
         let polled = {
             let _serving = Serving::enter(self.this());
             // To unwind would leave C waiting for ever, and with a future that somebody else may use.
@@ -129,6 +134,9 @@ where
             Polled::Ready => self.life.answer(Answer::Done),
             Polled::Panicked(payload) => self.life.answer(Answer::Panicked(payload)),
             Polled::Pending => {
+                if posted.note_pending() {
+                    observe::callback_pending(&self.label, "C's thread waits");
+                }
                 if let Some(posted) = self.life.keep_asking(posted) {
                     self.refuse(posted);
                 }
@@ -164,8 +172,8 @@ where
         self.this()
     }
 
-    fn submit(&self) -> bool {
-        if let Some(carried) = Carried::current() {
+    fn submit(&self, lane: Option<&str>) -> bool {
+        if let Some(carried) = Carried::current(&self.label, lane) {
             let _ = self.carried.set(carried);
         }
         self.life.submit(Ticket::new(self.label)).is_none()
@@ -186,7 +194,10 @@ where
                 self.poll_callback(posted, cx);
                 Look::Again
             }
-            Next::Deliver(outcome) => Look::Ready(Ok(outcome)),
+            Next::Deliver(outcome) => {
+                self.seen().inspect(|seen| seen.end());
+                Look::Ready(Ok(outcome))
+            }
             Next::NotRun(why) => Look::Ready(Err(Failure::NotRun(why))),
         }
     }

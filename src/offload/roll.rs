@@ -7,7 +7,7 @@
 //! 3. Nobody is woken under the lock.
 
 use super::life;
-use crate::context::Label;
+use crate::label::Label;
 use crate::observe::gauge;
 use crate::panic::{caught, discard};
 use crate::sync::{Mutex, lock};

@@ -12,7 +12,7 @@ use crate::here;
 use crate::slot::{Job, ThreadSlot, known_thread, with_thread};
 use std::future::Future;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use tokio::runtime::{Handle, RuntimeFlavor, worker_index};
 use tokio::task::coop;
 
@@ -45,8 +45,9 @@ fn park<F: Future>(thread: Option<&ThreadSlot>, future: F) -> F::Output {
     // The budget of the task that is being polled here, if any, is not refilled before its poll ends: used up, it would have
     // the future pretend not to be ready, for ever.
     let mut future = pin!(coop::unconstrained(future));
-    parker::wait(thread, |cx| match future.as_mut().poll(cx) {
+    let poll = |cx: &mut Context<'_>| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Some(output),
         Poll::Pending => None,
-    })
+    };
+    parker::wait(thread, || {}, poll)
 }

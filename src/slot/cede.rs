@@ -21,6 +21,7 @@ impl ThreadSlot {
         if self.is_in_frame() && record.is_armed() && record.handshake.give_away() {
             record.release_standby();
             observe::counter::HAND_OFFS.add(1);
+            observe::handed_off();
         }
     }
 

@@ -27,13 +27,17 @@ where
         let away = unsafe { Away::new(self) };
         // SAFETY: the label is in `self`. What is away lies in this frame, as the context does.
         let context = unsafe { Context::new(&self.label, Ground::Elsewhere((&away).into()), None) };
+        if let Some(seen) = self.seen() {
+            // SAFETY: `self` outlives this frame.
+            unsafe { context.show(seen) };
+        }
         let returned = here::with(|here| {
             // SAFETY: the context stays in this frame, and the guard drops at the end of this closure.
             let _entered = unsafe { context.enter(here) };
-            caught(|| match self.carried.get() {
-                Some(carried) => carried.within(f),
-                None => f(),
-            })
+            match self.carried.get() {
+                Some(carried) => carried.around_c(|| caught(f)),
+                None => caught(f),
+            }
         });
         let (returned, own) = match returned {
             Ok(returned) => (Some(returned), Outcome::RETURNED),
@@ -99,6 +103,10 @@ where
             Finished::Unwanted(outcome, ticket) => {
                 caught(|| drop(outcome)).unwrap_or_else(discard);
                 drop(ticket);
+                // Last, for a subscriber may take its time.
+                if let Some(carried) = self.carried.get() {
+                    carried.within(|| observe::abandoned_has_returned(&self.label));
+                }
             }
         }
     }
@@ -130,6 +138,7 @@ where
             Answer::Panicked(payload) => {
                 observe::counter::PANICS.add(1);
                 context.keep_panic(payload);
+                observe::callback_panicked(&self.label);
                 Err(Refused::Panicked)
             }
         }

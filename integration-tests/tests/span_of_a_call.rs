@@ -1,0 +1,207 @@
+//! A call has a span of its own, under the span of the task, in every mode: C's events are in it, a callback is in the task's,
+//! and where the time went is told at its end.
+
+use cede_integration_tests::{
+    EventSeen, SpanSeen, Traced, later, on_current_thread, on_worker, under_c, workers,
+};
+use std::future::Future;
+use tracing::instrument::WithSubscriber;
+use tracing::{Instrument, info, info_span};
+use tracing_subscriber::filter::LevelFilter;
+
+/// What C does in all of these: it logs, awaits a callback, and logs.
+fn c() {
+    info!(target: "the test", "before");
+    let answer = under_c(|| {
+        cede::callback(async {
+            info!(target: "the test", "callback");
+            later().await;
+            info!(target: "the test", "callback, later");
+        })
+    });
+    assert_eq!(answer, Ok(()));
+    info!(target: "the test", "after");
+}
+
+/// Runs the future in a span, with a subscriber that is not the process's, and checks what every call comes to.
+fn traced<F>(
+    run: impl FnOnce(tracing::instrument::WithDispatch<tracing::instrument::Instrumented<F>>),
+    calls: F,
+    mode: &str,
+) -> SpanSeen
+where
+    F: Future<Output = ()>,
+{
+    let traced = Traced::default();
+    let subscriber = tracing::Dispatch::new(traced.subscriber(LevelFilter::DEBUG));
+    let task = tracing::dispatcher::with_default(&subscriber, || info_span!("task"));
+    run(calls.instrument(task).with_subscriber(subscriber));
+    let call = traced.call();
+    let told = |event: EventSeen| (event.message, event.scope.join(" in "));
+    let told: Vec<_> = traced
+        .events(|event| event.target == "the test")
+        .into_iter()
+        .map(told)
+        .collect();
+    let expected = [
+        ("before", "the call in task"),
+        ("callback", "task"),
+        ("callback, later", "task"),
+        ("after", "the call in task"),
+    ];
+    assert_eq!(
+        told,
+        expected.map(|(what, r#where)| (what.into(), r#where.into()))
+    );
+    assert_eq!(call.fields["name"], "the call");
+    assert_eq!(call.fields["mode"], mode);
+    assert!(
+        call.fields["location"].contains("span_of_a_call.rs:"),
+        "{call:?}"
+    );
+    assert_eq!(call.parents, ["task"]);
+    assert_eq!(call.number("callbacks"), 1);
+    assert!(
+        call.number("in_c_ns") > 0 && call.number("in_callbacks_ns") > 0,
+        "{call:?}"
+    );
+    assert!(call.fields.contains_key("slot_wait_ns") && call.fields.contains_key("queued_ns"));
+    assert!(
+        call.entered >= 2,
+        "around C, and again after the callback: {call:?}"
+    );
+    assert_eq!(call.entered, call.exited, "{call:?}");
+    assert!(call.is_closed, "{call:?}");
+    call
+}
+
+#[test]
+fn in_place() {
+    let calls = async { cede::call(c).named("the call").await };
+    traced(|task| on_worker(1, task), calls, "in_place");
+}
+
+#[test]
+fn in_place_without_a_slot() {
+    let calls = async { cede::call(c).named("the call").await };
+    let call = traced(|task| workers(1).block_on(task), calls, "in_place");
+    assert_eq!(call.fields["retaken"], "false");
+}
+
+#[test]
+fn in_a_scope() {
+    let calls = cede::scope(async { cede::call(c).named("the call").await });
+    traced(|task| on_worker(1, task), calls, "in_place");
+}
+
+#[test]
+fn brief() {
+    let calls = async { cede::call(c).named("the call").brief().await };
+    traced(|task| on_worker(1, task), calls, "brief");
+}
+
+#[test]
+fn long() {
+    let calls = async { cede::call(c).named("the call").long().await };
+    traced(|task| on_worker(1, task), calls, "long");
+}
+
+#[test]
+fn on_the_threads_stack() {
+    let calls = async { cede::call(c).named("the call").on_thread_stack().await };
+    traced(|task| on_worker(1, task), calls, "thread_stack");
+}
+
+#[test]
+fn suspendable() {
+    let calls = async { cede::call(c).named("the call").suspendable().await };
+    traced(|task| on_current_thread(task), calls, "suspendable");
+}
+
+#[test]
+fn migratable() {
+    // SAFETY: nothing under C refers to the thread while it waits; the future is awaited.
+    let calls = async { unsafe { cede::call(c).named("the call").migratable() }.await };
+    traced(|task| on_worker(2, task), calls, "migratable");
+}
+
+#[test]
+fn offloaded() {
+    let calls = async { cede::offload(c).named("the call").await };
+    traced(|task| on_worker(1, task), calls, "offloaded");
+}
+
+#[test]
+fn on_a_lane() {
+    let lane = cede::Lane::new("renderer").expect("a thread");
+    let calls = async { cede::offload(c).named("the call").on_lane(&lane).await };
+    let call = traced(|task| workers(1).block_on(task), calls, "lane");
+    assert_eq!(call.fields["lane"], "renderer");
+}
+
+#[test]
+fn a_call_in_a_callback_is_in_the_task_too() {
+    let traced = Traced::default();
+    let subscriber = traced.subscriber(LevelFilter::DEBUG);
+    let calls = async {
+        let inner = async {
+            cede::call(|| info!(target: "the test", "inner"))
+                .named("inner")
+                .await
+        };
+        let outer = cede::call(|| under_c(|| cede::callback(inner))).named("outer");
+        outer.await.expect("not refused");
+    };
+    on_worker(1, calls.with_subscriber(subscriber));
+    let events = traced.events(|event| event.target == "the test");
+    assert_eq!(
+        events[0].scope,
+        ["inner"],
+        "a callback is the task's, not the call's"
+    );
+    assert!(
+        traced
+            .calls()
+            .iter()
+            .all(|call| call.entered == call.exited && call.is_closed)
+    );
+}
+
+#[test]
+fn what_code_under_c_has_entered_is_the_callbacks_parent() {
+    let traced = Traced::default();
+    let subscriber = traced.subscriber(LevelFilter::DEBUG);
+    let calls = cede::call(|| {
+        let _row = info_span!("row").entered();
+        under_c(|| cede::callback(async { info!(target: "the test", "callback") })).unwrap();
+        info!(target: "the test", "after");
+    });
+    on_worker(
+        1,
+        async { calls.named("the call").await }.with_subscriber(subscriber),
+    );
+    for event in traced.events(|event| event.target == "the test") {
+        assert_eq!(event.scope, ["row", "the call"]);
+    }
+}
+
+#[test]
+fn no_span_above_debug() {
+    let traced = Traced::default();
+    let subscriber = traced.subscriber(LevelFilter::INFO);
+    let calls = async {
+        cede::call(c).await;
+        cede::offload(c).await;
+    };
+    let task = tracing::subscriber::with_default(subscriber, || {
+        let current = tracing::dispatcher::get_default(Clone::clone);
+        calls
+            .instrument(info_span!("task"))
+            .with_subscriber(current)
+    });
+    on_worker(1, task);
+    let events = traced.events(|event| event.target == "the test");
+    assert_eq!(events.len(), 8);
+    assert!(events.iter().all(|event| event.scope == ["task"]));
+    assert_eq!(traced.calls().len(), 0);
+}
