@@ -60,7 +60,10 @@ pub struct Traced(Arc<Mutex<Seen>>);
 
 impl Traced {
     /// A subscriber that sees what is of this level, or above it.
-    pub fn subscriber(&self, most: LevelFilter) -> impl Subscriber + Send + Sync + use<> {
+    pub fn subscriber(
+        &self,
+        most: LevelFilter,
+    ) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync + use<> {
         Registry::default().with(self.clone().with_filter(most))
     }
 
@@ -144,7 +147,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Traced {
         let parents = scope_of(span.parent().map(|parent| parent.scope()));
         let (name, target) = (span.name(), span.metadata().target());
         let known_as = KnownAs(SpanSeen::known_as(name, &fields));
-        span.extensions_mut().insert(known_as);
+        span.extensions_mut().replace(known_as);
         self.lock().spans.push(SpanSeen {
             id: id.into_u64(),
             name,

@@ -8,6 +8,7 @@ use std::future::Future;
 use tracing::instrument::WithSubscriber;
 use tracing::{Instrument, info, info_span};
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
 
 /// What C does in all of these: it logs, awaits a callback, and logs.
 fn c() {
@@ -115,7 +116,7 @@ fn on_the_threads_stack() {
 #[test]
 fn suspendable() {
     let calls = async { cede::call(c).named("the call").suspendable().await };
-    traced(|task| on_current_thread(task), calls, "suspendable");
+    traced(on_current_thread, calls, "suspendable");
 }
 
 #[test]
@@ -202,6 +203,27 @@ fn no_span_above_debug() {
     on_worker(1, task);
     let events = traced.events(|event| event.target == "the test");
     assert_eq!(events.len(), 8);
-    assert!(events.iter().all(|event| event.scope == ["task"]));
+    assert!(
+        events.iter().all(|event| event.scope == ["task"]),
+        "{events:?}"
+    );
     assert_eq!(traced.calls().len(), 0);
+}
+
+/// A layer looks for what is entered on C's own thread, not for the parents of a span that it leaves out.
+#[test]
+fn a_layer_that_leaves_calls_out_finds_the_tasks_span() {
+    let (all, some) = (Traced::default(), Traced::default());
+    let subscriber = some.subscriber(LevelFilter::INFO).with(all.clone());
+    let subscriber = tracing::Dispatch::new(subscriber);
+    let task = tracing::dispatcher::with_default(&subscriber, || info_span!("task"));
+    let calls = async { cede::offload(c).named("the call").await };
+    on_worker(1, calls.instrument(task).with_subscriber(subscriber));
+    assert_eq!(all.call().fields["mode"], "offloaded");
+    let events = some.events(|event| event.target == "the test");
+    assert_eq!(events.len(), 4);
+    assert!(
+        events.iter().all(|event| event.scope == ["task"]),
+        "{events:?}"
+    );
 }

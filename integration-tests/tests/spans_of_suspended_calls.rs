@@ -66,7 +66,7 @@ fn on_one_thread() {
     let traced = Traced::default();
     let calls = crossed(|wait| {
         let call = cede::call(|| c(wait)).suspendable();
-        let task = async { call.await }.instrument(info_span!("task"));
+        let task = call.instrument(info_span!("task"));
         tokio::task::spawn_local(task.with_current_subscriber())
     });
     let all = async { tokio::task::LocalSet::new().run_until(calls).await };
@@ -80,7 +80,7 @@ fn on_any_thread() {
     let calls = crossed(|wait| {
         // SAFETY: a span's guard is on the C stack, and does not mind the thread, as this test shows; the future is awaited.
         let call = unsafe { cede::call(|| c(wait)).migratable() };
-        let task = async { call.await }.instrument(info_span!("task"));
+        let task = call.instrument(info_span!("task"));
         tokio::spawn(task.with_current_subscriber())
     });
     on_worker(

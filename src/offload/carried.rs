@@ -28,28 +28,29 @@ impl Carried {
         self.seen.as_ref()
     }
 
-    /// The call's span, or the one around it.
-    fn span(&self) -> &Span {
-        self.seen.as_ref().map_or(&self.around, Seen::span)
-    }
-
     /// Runs `f` with them, on another thread.
-    pub(super) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
+    fn within<R>(&self, f: impl FnOnce() -> R) -> R {
         dispatcher::with_default(&self.dispatch, || {
-            let _entered = observe::enter(self.span());
+            let _entered = observe::enter(&self.around);
             f()
         })
     }
 
+    /// Has something told in the call's span, on another thread. In the one around it as well: a subscriber's layer that does not
+    /// want to know of calls looks for what is entered on this thread, not for the parents of that.
+    pub(super) fn tell(&self, event: impl FnOnce()) {
+        self.within(|| {
+            let _entered = self.seen.as_ref().map(|seen| observe::enter(seen.span()));
+            event();
+        });
+    }
+
     /// Runs C with them, on another thread.
     pub(super) fn around_c<R>(&self, c: impl FnOnce() -> R) -> R {
-        let Some(seen) = &self.seen else {
-            return self.within(c);
-        };
-        dispatcher::with_default(&self.dispatch, || {
-            seen.begin_c();
+        self.within(|| {
+            self.seen.as_ref().inspect(|seen| seen.begin_c());
             let returned = c();
-            seen.end_c();
+            self.seen.as_ref().inspect(|seen| seen.end_c());
             returned
         })
     }

@@ -105,7 +105,7 @@ where
                 drop(ticket);
                 // Last, for a subscriber may take its time.
                 if let Some(carried) = self.carried.get() {
-                    carried.within(|| observe::abandoned_has_returned(&self.label));
+                    carried.tell(|| observe::abandoned_has_returned(&self.label));
                 }
             }
         }
