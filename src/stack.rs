@@ -20,6 +20,7 @@ mod machine;
 mod mapping;
 mod overflow;
 mod slab;
+mod symbol;
 
 pub(crate) use cache::{Lent, acquire, lend, prepare_thread, release, tend};
 pub(crate) use class::{DEFAULT_SIZE, MAX_SIZE};

@@ -9,7 +9,7 @@ struct Limit {
     at_most: f64,
 }
 
-const LIMITS: [Limit; 16] = [
+const LIMITS: [Limit; 22] = [
     times("call_brief", 0.4, "cgo_call"),
     times("call_in_scope", 0.4, "cgo_call"),
     times("callback_ready", 0.4, "cgo_callback_ready"),
@@ -25,6 +25,12 @@ const LIMITS: [Limit; 16] = [
     times("rendezvous", 1.2, "rendezvous_peer"),
     times("heartbeat_p99_us", 0.5, "cgo_heartbeat_p99_us"),
     times("block1ms_wall_ms", 1.0, "cgo_block1ms_wall_ms"),
+    units("tracing_disabled_brief_cost", 2.0),
+    units("tracing_disabled_scope_cost", 2.0),
+    units("tracing_disabled_callback_cost", 2.0),
+    units("tracing_info_brief_cost", 2.0),
+    units("tracing_info_scope_cost", 2.0),
+    units("tracing_info_callback_cost", 2.0),
     units("retake_busy_max_us", 2000.0),
     units("monitor_cpu_percent", 2.0),
 ];

@@ -26,6 +26,7 @@ mod proc;
 mod retake;
 mod row;
 mod runtime;
+mod tracing_cost;
 mod typed;
 
 use std::env;
@@ -43,7 +44,7 @@ struct Group {
 
 /// Five children for `block1ms`, whose wall time and memory are one sample a process. The number is
 /// a guess that keeps the group below three seconds.
-const GROUPS: [Group; 9] = [
+const GROUPS: [Group; 12] = [
     group("cost", 1, cost::rows),
     group("foreign", 1, foreign::rows),
     group("offload", 1, offload::rows),
@@ -52,6 +53,10 @@ const GROUPS: [Group; 9] = [
     group("retake_quiet", 1, retake::quiet),
     group("retake_busy", 1, retake::busy),
     group("monitor", 1, monitor::rows),
+    // A subscriber is the process's.
+    group("tracing_disabled", 1, tracing_cost::disabled),
+    group("tracing_info", 1, tracing_cost::at_info),
+    group("tracing_debug", 1, tracing_cost::at_debug),
     // Go's program has children of its own.
     group("cgo", 0, |_| Vec::new()),
 ];

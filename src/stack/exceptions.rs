@@ -55,21 +55,23 @@ fn globals() -> Option<*mut Globals> {
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 mod weak {
+    use crate::stack::symbol::symbol;
+
     // A weak reference, filled in by the linker or the loader if the program has a C++ runtime, zero otherwise. Rust has no
     // stable way to say so. A runtime that is linked statically is found in no other way.
     std::arch::global_asm!(
         ".weak __cxa_get_globals",
         ".pushsection .data.rel.ro.cede_cxa,\"aw\"",
         ".balign 8",
-        ".globl cede_cxa_get_globals",
-        ".hidden cede_cxa_get_globals",
-        "cede_cxa_get_globals:",
+        concat!(".globl ", symbol!("cxa_get_globals")),
+        concat!(".hidden ", symbol!("cxa_get_globals")),
+        concat!(symbol!("cxa_get_globals"), ":"),
         ".quad __cxa_get_globals",
         ".popsection",
     );
 
     unsafe extern "C" {
-        #[link_name = "cede_cxa_get_globals"]
+        #[link_name = symbol!("cxa_get_globals")]
         pub(super) static GET_GLOBALS: Option<super::GetGlobals>;
     }
 }

@@ -17,6 +17,7 @@
 //! pointers goes from the job's frames to the task's.
 
 use crate::stack::slab::Region;
+use crate::stack::symbol::symbol;
 use crate::stack::{Job, Outcome, Run};
 use std::arch::global_asm;
 use std::ptr::NonNull;
@@ -26,27 +27,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const ANCHOR: usize = 16;
 const RETURN_ADDRESS: usize = 8;
 
-/// The name of the function below, which no other version of this crate in the same program has.
-macro_rules! call_on {
-    () => {
-        concat!(
-            "cede_call_on_",
-            env!("CARGO_PKG_VERSION_MAJOR"),
-            "_",
-            env!("CARGO_PKG_VERSION_MINOR"),
-            "_",
-            env!("CARGO_PKG_VERSION_PATCH")
-        )
-    };
-}
-
 // rdi: the argument, rsi: the top of the stack to run on, rdx: the function. What that returns passes through in rax.
 global_asm!(
     ".p2align 4",
-    concat!(".globl ", call_on!()),
-    concat!(".hidden ", call_on!()),
-    concat!(".type ", call_on!(), ", @function"),
-    concat!(call_on!(), ":"),
+    concat!(".globl ", symbol!("call_on")),
+    concat!(".hidden ", symbol!("call_on")),
+    concat!(".type ", symbol!("call_on"), ", @function"),
+    concat!(symbol!("call_on"), ":"),
     ".cfi_startproc",
     // gdb takes a stack that goes on at a higher address for a broken one, except where a signal may have switched it.
     ".cfi_signal_frame",
@@ -60,7 +47,7 @@ global_asm!(
     ".cfi_def_cfa rsp, 8",
     "ret",
     ".cfi_endproc",
-    concat!(".size ", call_on!(), ", . - ", call_on!()),
+    concat!(".size ", symbol!("call_on"), ", . - ", symbol!("call_on")),
     anchor = const ANCHOR,
 );
 
@@ -69,7 +56,7 @@ global_asm!(
     reason = "an outcome is an option of a box, which is a pointer"
 )]
 unsafe extern "C" {
-    #[link_name = call_on!()]
+    #[link_name = symbol!("call_on")]
     fn call_on(argument: *mut (), top: *mut (), run: Run) -> Outcome;
 }
 
