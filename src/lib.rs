@@ -38,6 +38,7 @@
 //!   [`leaf`](Callback::leaf) that runs right there. See [below](#closures-for-c).
 //! - [`Registered`] is a callback that outlives the call, and that C may make from threads of its own;
 //!   [`Registered::stream`] one that never blocks C, whose events are read as a stream.
+//! - [`CLog`] makes events of the lines that a C library logs.
 //! - [`Token`] is a number that stands for a Rust value in C's hands.
 //! - [`scope`] and [`spawn`] let many short calls share the cost of ceding.
 //! - [`offload()`] runs C on another thread, its future free to be dropped: [`Cancel`] says what becomes of C,
@@ -186,6 +187,7 @@
 #![warn(clippy::multiple_unsafe_ops_per_block)]
 
 mod asked;
+mod c_log;
 mod call;
 mod callback;
 mod config;
@@ -204,6 +206,7 @@ mod stack;
 mod sync;
 mod token;
 
+pub use c_log::{CLine, CLog};
 pub use call::{Call, FutureExt, Scope, call, scope, spawn};
 pub use callback::typed::{Callback, Given, SendPtr};
 pub use callback::{callback, callback_local};
@@ -222,7 +225,7 @@ pub use token::{Token, TokenError, TokenGuard};
 pub mod typed {
     pub use crate::callback::typed::{
         Body, ByArguments, ByFunction, ByValue, Exclusive, Fallback, Function, IntoFallback, Leaf,
-        OfArguments, Sendable, Shared, SharedLeaf, Signature, Value,
+        Logging, OfArguments, Sendable, Shared, SharedLeaf, Signature, Value,
     };
 }
 

@@ -23,6 +23,7 @@ mod fallback;
 mod given;
 mod kind;
 mod leaf;
+mod logging;
 mod send_ptr;
 
 pub use arity::{Body, Signature};
@@ -32,6 +33,7 @@ pub use fallback::{
 pub use given::Given;
 pub use kind::{Exclusive, Sendable, Shared};
 pub use leaf::{Leaf, SharedLeaf};
+pub use logging::Logging;
 pub use send_ptr::SendPtr;
 
 use crate::context::with_current;
@@ -88,6 +90,7 @@ use std::rc::Rc;
 /// | [`Callback::sendable`] | `FnMut(…) -> impl Future<Output = R> + Send` | closure under C, future on the calling task | closure refused, future allowed |
 /// | [`Callback::leaf`] | `FnMut(…) -> R` | under C, right there | refused |
 /// | [`Callback::shared_leaf`] | `Fn(…) -> R`, `Sync` | under C, on any thread | allowed |
+/// | [`CLog::callback`](crate::CLog::callback) | `Fn(&CLog, …) -> R`, `Sync` | under C, on any thread | allowed |
 ///
 /// The first two run under calls that keep to their thread, which every `call` does that there is now; under one that may change
 /// threads at a callback, and under offloaded ones, they are refused ([`Refused::NotLocal`]), because on stable Rust no bound says that the futures of an
@@ -132,7 +135,7 @@ use std::rc::Rc;
 /// 2. C does not use them any more when the callback is dropped, which it is not while the closure runs or its future is
 ///    pending; nor, if it is forgotten, when what its closure borrows is gone.
 /// 3. C passes what the signature says; and whatever else the closure takes for granted about its arguments is true.
-/// 4. C does not call it on several threads at once, except a [`shared_leaf`](Self::shared_leaf). On a thread that runs no
+/// 4. C does not call it on several threads at once, except a [`shared_leaf`](Self::shared_leaf) and a log's. On a thread that runs no
 ///    [`call`](crate::call) of this crate's, a callback that is no leaf is refused before anything but its fallback
 ///    is touched ([`Refused::NoCall`]); so C may call it there whenever it likes.
 /// 5. The thread may run the closure: it is the one where the callback is, or the callback is `Sync`.

@@ -3,7 +3,9 @@
 use super::bare::run_bare;
 use super::kind::{Exclusive, Sendable, Shared, make};
 use super::leaf::{Leaf, SharedLeaf};
+use super::logging::Logging;
 use super::{Fallback, Inner, run};
+use crate::c_log::CLog;
 use crate::callback::{callback, run_local};
 use crate::error::Refused;
 use std::ffi::c_void;
@@ -14,7 +16,7 @@ use std::future::Future;
     message = "`{Self}` cannot be called back with arguments like these",
     note = "the closure's parameters must have their types written down, and be eight at most",
     note = "`new` takes an `AsyncFnMut`, `shared` an `AsyncFn`, `sendable` an `FnMut` that returns a `Send` future, \
-            `leaf` an `FnMut`, `shared_leaf` an `Fn` that is `Sync`"
+            `leaf` an `FnMut`, `shared_leaf` an `Fn` that is `Sync`, `CLog::callback` one whose first parameter is a `&CLog`"
 )]
 pub trait Body<A> {
     /// What the closure returns to C.
@@ -114,6 +116,18 @@ macro_rules! bodies {
             #[inline(always)]
             fn run(&self, ($($a,)*): ($($A,)*)) -> Result<R, Refused> {
                 self.run_with(move |closure| closure($($a),*))
+            }
+        }
+
+        impl<Clo, R, $($A),*> Body<($($A,)*)> for Logging<Clo>
+        where
+            Clo: Fn(&CLog $(, $A)*) -> R + Sync,
+        {
+            type Output = R;
+
+            #[inline(always)]
+            fn run(&self, ($($a,)*): ($($A,)*)) -> Result<R, Refused> {
+                self.run_with(move |closure, log| closure(log $(, $a)*))
             }
         }
     };

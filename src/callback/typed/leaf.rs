@@ -101,6 +101,12 @@ fn under_c<R>(f: impl FnOnce() -> R) -> Result<R, Refused> {
     if refusal == Some(Refused::Panicked) {
         return Err(refused(Refused::Panicked));
     }
+    run_under_c(changes_threads, f)
+}
+
+/// Runs `f` as code of C's.
+#[inline(always)]
+pub(super) fn run_under_c<R>(changes_threads: bool, f: impl FnOnce() -> R) -> Result<R, Refused> {
     let _errno = errno::Keep::on(changes_threads);
     caught(f).map_err(keep_panic)
 }
