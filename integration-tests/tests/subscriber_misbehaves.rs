@@ -174,3 +174,27 @@ fn one_that_blocks() {
         });
     }
 }
+
+#[test]
+fn one_that_changes_errno() {
+    const OURS: i32 = 77;
+    fn errno() -> *mut i32 {
+        // SAFETY: takes nothing, and returns this thread's.
+        unsafe { libc::__errno_location() }
+    }
+    for question in ["enter", "exit"] {
+        let subscriber = Misbehaves::at(question, || {
+            // SAFETY: this thread's.
+            unsafe { *errno() = OURS };
+        });
+        let call = cede::call(|| {
+            // SAFETY: this thread's.
+            unsafe { *errno() = libc::ENOENT };
+            let answer = under_c(|| cede::callback(async { 42 }));
+            // SAFETY: this thread's.
+            (answer, unsafe { *errno() })
+        });
+        let answer = on_worker(1, async { call.await }.with_subscriber(subscriber));
+        assert_eq!(answer, (Ok(42), libc::ENOENT));
+    }
+}
