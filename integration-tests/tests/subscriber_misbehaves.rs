@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use tracing::instrument::WithSubscriber;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
+use tracing_core::span::Current;
 
 /// What a subscriber is asked, as far as the crate asks it.
 const QUESTIONS: [&str; 6] = ["enabled", "new_span", "record", "event", "enter", "exit"];
@@ -15,6 +16,8 @@ struct Misbehaves<F> {
     question: &'static str,
     worst: F,
     spans: AtomicU64,
+    /// The last one, which is as good as current.
+    last: Mutex<Option<(Id, &'static Metadata<'static>)>>,
 }
 
 impl<F: Fn()> Misbehaves<F> {
@@ -23,6 +26,7 @@ impl<F: Fn()> Misbehaves<F> {
             question,
             worst,
             spans: AtomicU64::new(1),
+            last: Mutex::default(),
         }
     }
 
@@ -46,9 +50,18 @@ impl<F: Fn() + Send + Sync + 'static> Subscriber for Misbehaves<F> {
         tracing::subscriber::Interest::sometimes()
     }
 
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
         self.asked("new_span");
-        Id::from_u64(self.spans.fetch_add(1, Ordering::Relaxed))
+        let id = Id::from_u64(self.spans.fetch_add(1, Ordering::Relaxed));
+        let current = (id.clone(), attributes.metadata());
+        *self.last.lock().expect("nobody panics with it") = Some(current);
+        id
+    }
+
+    fn current_span(&self) -> Current {
+        let last = self.last.lock().expect("nobody panics with it");
+        last.clone()
+            .map_or_else(Current::none, |(id, metadata)| Current::new(id, metadata))
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {
