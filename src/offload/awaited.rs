@@ -96,7 +96,7 @@ pub(super) trait Flown<R>: Send + Sync {
 pub(super) enum Look<R> {
     /// Nothing to do. The waker is kept.
     Wait,
-    /// A callback was polled.
+    /// C goes on after a callback, and may have the next one already.
     Again,
     Ready(Outcome<R>),
 }

@@ -123,8 +123,8 @@ where
         });
     }
 
-    /// The task: polls what C waits for.
-    fn poll_callback(&self, mut posted: Posted, cx: &mut task::Context<'_>) {
+    /// The task: polls what C waits for. Whether C goes on.
+    fn poll_callback(&self, mut posted: Posted, cx: &mut task::Context<'_>) -> bool {
         let polled = {
             let _serving = Serving::enter(self.this());
             // To unwind would leave C waiting for ever, and with a future that somebody else may use.
@@ -137,11 +137,13 @@ where
                 if posted.note_pending() {
                     observe::callback_pending(&self.label, "C's thread waits");
                 }
-                if let Some(posted) = self.life.keep_asking(posted) {
-                    self.refuse(posted);
+                match self.life.keep_asking(posted) {
+                    None => return false,
+                    Some(posted) => self.refuse(posted),
                 }
             }
         }
+        true
     }
 
     /// Interrupts C, now and until it has returned.
@@ -190,10 +192,11 @@ where
         caught(|| drop(before)).unwrap_or_else(discard);
         match next {
             Next::Wait => Look::Wait,
-            Next::Poll(posted) => {
-                self.poll_callback(posted, cx);
-                Look::Again
-            }
+            Next::Poll(posted) => match self.poll_callback(posted, cx) {
+                true => Look::Again,
+                // Its future has the waker, too.
+                false => Look::Wait,
+            },
             Next::Deliver(outcome) => {
                 self.seen().inspect(|seen| seen.end());
                 Look::Ready(Ok(outcome))
