@@ -36,9 +36,9 @@ use crate::context::{self, Away, Context, Ground, SteppedOut, WayOut};
 use crate::errno::{self, Errno};
 use crate::error::Refused;
 use crate::here::{self, Here};
-use crate::observe::{self, Seen};
+use crate::observe::{self, Seen, Tally};
 use crate::panic::{Payload, never_unwinds};
-use crate::slot::{FrameGuard, Marks, ThreadSlot, known_thread, with_thread};
+use crate::slot::{FrameGuard, Marks, ThreadSlot, known_thread, with_tally, with_thread};
 use crate::stack::Below;
 use drive::{drive, panicked, wait};
 use std::future::Future;
@@ -329,6 +329,7 @@ struct Outside<'a> {
     _context: SteppedOut<'a>,
     _frame: Option<FrameGuard<'a>>,
     marks: Option<Marks<'a>>,
+    thread: Option<&'a ThreadSlot>,
 }
 
 impl<'a> Outside<'a> {
@@ -341,6 +342,7 @@ impl<'a> Outside<'a> {
             _context: context.step_out(here),
             _frame: thread.map(|thread| thread.enter_frame(thread.frame().under_callback())),
             marks,
+            thread,
         }
     }
 }
@@ -348,7 +350,11 @@ impl<'a> Outside<'a> {
 impl Drop for Outside<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.marks.inspect(|marks| marks.enter_c());
+        match (self.marks, self.thread) {
+            (Some(marks), _) => marks.enter_c_after_callback(),
+            (None, Some(thread)) => thread.count_callback_without_mark(),
+            (None, None) => with_tally(Tally::callback_without_mark),
+        }
     }
 }
 

@@ -200,6 +200,7 @@ mod offload;
 mod panic;
 mod registration;
 mod slot;
+mod snapshot;
 mod stack;
 mod sync;
 mod token;
@@ -210,12 +211,13 @@ pub use callback::{callback, callback_local};
 pub use config::{Config, ConfigError, Guards, StandbyThreads};
 pub use errno::{CReturn, Errno};
 pub use error::Refused;
-pub use lane::{Lane, LaneBuilder, LaneClose, NotAdmitted};
-pub use observe::{Metrics, metrics};
+pub use lane::{Lane, LaneBuilder, LaneClose, LaneMetrics, NotAdmitted};
+pub use observe::{ByMode, Histogram};
 pub use offload::{
     Cancel, Cancellable, Canceller, Drain, InFlight, NotRun, Offload, Undrained, drain, offload,
 };
 pub use registration::{CSignature, Closure, Events, Overflow, Registered, Reply};
+pub use snapshot::{Metrics, Reacquires, metrics};
 pub use token::{Token, TokenError, TokenGuard};
 
 /// What a [`Callback`] is made of: its parameters, and the traits that hold them together. There is rarely a need to name them.

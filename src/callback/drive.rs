@@ -13,9 +13,9 @@ use super::parker;
 use crate::asked::{Answer, Asked, Polled};
 use crate::context::Context;
 use crate::error::Refused;
-use crate::observe;
+use crate::observe::{self, Tally};
 use crate::panic::Payload;
-use crate::slot::{Job, ThreadSlot, in_local_set, in_task_without_worker};
+use crate::slot::{Job, ThreadSlot, in_local_set, in_task_without_worker, with_tally};
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -158,12 +158,15 @@ pub(super) fn wait(
     thread: Option<&ThreadSlot>,
     task_waker: &Waker,
 ) -> Answer {
-    if is_bound_to_thread(thread, task_waker) {
-        return Err(Refused::WouldStarve);
-    }
-    parker::wait(
-        thread,
-        || observe::callback_pending(context.label(), "its thread parks"),
-        |cx| poll(context, asked, cx),
-    )
+    let answer = if is_bound_to_thread(thread, task_waker) {
+        Err(Refused::WouldStarve)
+    } else {
+        parker::wait(
+            thread,
+            || observe::callback_pending(context.label(), "its thread parks"),
+            |cx| poll(context, asked, cx),
+        )
+    };
+    with_tally(Tally::callback_waited);
+    answer
 }
