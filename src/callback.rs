@@ -40,7 +40,7 @@ use crate::observe::{self, Seen, Tally};
 use crate::panic::{Payload, never_unwinds};
 use crate::slot::{FrameGuard, Marks, ThreadSlot, known_thread, with_tally, with_thread};
 use crate::stack::Below;
-use drive::{drive, panicked, wait};
+use drive::{Drive, drive, panicked, wait};
 use std::future::Future;
 use std::ptr::NonNull;
 use std::task::{self, Waker};
@@ -320,8 +320,6 @@ fn drive_under_c(
         how(context, asked, thread, task_waker)
     })
 }
-
-type Drive = fn(&Context, &Asked, Option<&ThreadSlot>, &Waker) -> Answer;
 
 /// The time in which a future is polled for C: the thread is outside of the call, and in Rust. Ends on drop.
 #[must_use]
