@@ -217,6 +217,8 @@ pub use offload::{
     Cancel, Cancellable, Canceller, Drain, InFlight, NotRun, Offload, Undrained, drain, offload,
 };
 pub use registration::{CSignature, Closure, Events, Overflow, Registered, Reply};
+#[cfg(feature = "metrics")]
+pub use snapshot::publish_metrics;
 pub use snapshot::{Metrics, Reacquires, metrics};
 pub use token::{Token, TokenError, TokenGuard};
 

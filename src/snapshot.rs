@@ -1,5 +1,11 @@
 //! What can be read from outside in numbers: all of it, at one moment.
 
+#[cfg(feature = "metrics")]
+mod publish;
+
+#[cfg(feature = "metrics")]
+pub use publish::publish_metrics;
+
 use crate::lane::{self, LaneMetrics};
 use crate::observe::{self, ByMode, Histogram, counter, gauge};
 use crate::slot;
