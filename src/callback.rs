@@ -36,11 +36,11 @@ use crate::context::{self, Away, Context, Ground, SteppedOut, WayOut};
 use crate::errno::{self, Errno};
 use crate::error::Refused;
 use crate::here::{self, Here};
-use crate::observe::{self, Seen};
+use crate::observe::{self, Seen, Tally};
 use crate::panic::{Payload, never_unwinds};
-use crate::slot::{FrameGuard, Marks, ThreadSlot, known_thread, with_thread};
+use crate::slot::{FrameGuard, Marks, ThreadSlot, known_thread, with_tally, with_thread};
 use crate::stack::Below;
-use drive::{drive, panicked, wait};
+use drive::{Drive, drive, panicked, wait};
 use std::future::Future;
 use std::ptr::NonNull;
 use std::task::{self, Waker};
@@ -321,14 +321,13 @@ fn drive_under_c(
     })
 }
 
-type Drive = fn(&Context, &Asked, Option<&ThreadSlot>, &Waker) -> Answer;
-
 /// The time in which a future is polled for C: the thread is outside of the call, and in Rust. Ends on drop.
 #[must_use]
 struct Outside<'a> {
     _context: SteppedOut<'a>,
     _frame: Option<FrameGuard<'a>>,
     marks: Option<Marks<'a>>,
+    thread: Option<&'a ThreadSlot>,
 }
 
 impl<'a> Outside<'a> {
@@ -341,6 +340,7 @@ impl<'a> Outside<'a> {
             _context: context.step_out(here),
             _frame: thread.map(|thread| thread.enter_frame(thread.frame().under_callback())),
             marks,
+            thread,
         }
     }
 }
@@ -348,7 +348,11 @@ impl<'a> Outside<'a> {
 impl Drop for Outside<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.marks.inspect(|marks| marks.enter_c());
+        match (self.marks, self.thread) {
+            (Some(marks), _) => marks.enter_c_after_callback(),
+            (None, Some(thread)) => thread.count_callback_without_mark(),
+            (None, None) => with_tally(Tally::callback_without_mark),
+        }
     }
 }
 

@@ -1,5 +1,9 @@
 //! What a call is known by, and what it was asked to be like.
 
+mod call_mode;
+
+pub(crate) use call_mode::CallMode;
+
 use std::fmt;
 use std::panic::Location;
 
@@ -119,17 +123,22 @@ impl Manner {
         }
     }
 
+    /// What it counts as.
+    pub(crate) fn call_mode(self) -> CallMode {
+        match (self.mode, self.ground) {
+            (Mode::Offloaded, _) => CallMode::Offloaded,
+            (Mode::Lane, _) => CallMode::Lane,
+            (_, GroundKind::Suspendable) => CallMode::Suspendable,
+            (_, GroundKind::Migratable) => CallMode::Migratable,
+            (_, GroundKind::ThreadStack) => CallMode::ThreadStack,
+            (Mode::Brief, GroundKind::CStack) => CallMode::Brief,
+            (Mode::Long, GroundKind::CStack) => CallMode::Long,
+            (Mode::Cede, GroundKind::CStack) => CallMode::InPlace,
+        }
+    }
+
     /// The word for it in spans, events and metrics.
     pub(crate) fn name(self) -> &'static str {
-        match (self.mode, self.ground) {
-            (Mode::Offloaded, _) => "offloaded",
-            (Mode::Lane, _) => "lane",
-            (_, GroundKind::Suspendable) => "suspendable",
-            (_, GroundKind::Migratable) => "migratable",
-            (_, GroundKind::ThreadStack) => "thread_stack",
-            (Mode::Brief, GroundKind::CStack) => "brief",
-            (Mode::Long, GroundKind::CStack) => "long",
-            (Mode::Cede, GroundKind::CStack) => "in_place",
-        }
+        self.call_mode().name()
     }
 }

@@ -1,12 +1,16 @@
 //! Lanes: threads of their own for C that wants them, with a line of calls before them.
 //!
-//! The parts: `queue` says who is next, `threads` runs them. What a job is, a lane does not know.
+//! The parts: `queue` says who is next, `threads` runs them, `census` knows all lanes. What a job is, a lane does not know.
 
 mod builder;
+mod census;
 mod queue;
 mod threads;
 
 pub use builder::LaneBuilder;
+pub use census::LaneMetrics;
+
+pub(crate) use census::all;
 
 use queue::WhyNot;
 use std::fmt;

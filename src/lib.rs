@@ -204,6 +204,7 @@ mod panic;
 pub mod production;
 mod registration;
 mod slot;
+mod snapshot;
 mod stack;
 mod sync;
 mod token;
@@ -215,12 +216,15 @@ pub use callback::{callback, callback_local};
 pub use config::{Config, ConfigError, Guards, StandbyThreads};
 pub use errno::{CReturn, Errno};
 pub use error::Refused;
-pub use lane::{Lane, LaneBuilder, LaneClose, NotAdmitted};
-pub use observe::{Metrics, metrics};
+pub use lane::{Lane, LaneBuilder, LaneClose, LaneMetrics, NotAdmitted};
+pub use observe::{ByMode, Histogram};
 pub use offload::{
     Cancel, Cancellable, Canceller, Drain, InFlight, NotRun, Offload, Undrained, drain, offload,
 };
 pub use registration::{CSignature, Closure, Events, Overflow, Registered, Reply};
+#[cfg(feature = "metrics")]
+pub use snapshot::publish_metrics;
+pub use snapshot::{Metrics, Reacquires, metrics};
 pub use token::{Token, TokenError, TokenGuard};
 
 /// What a [`Callback`] is made of: its parameters, and the traits that hold them together. There is rarely a need to name them.

@@ -29,7 +29,7 @@
 //! The parts: [`handshake`] and `doze` are the pure protocols, `record` what the monitor sees of a thread, [`core`]
 //! tokio's hand-off, `standby` the thread that takes over, `life` the runtime it works for, `monitor` the scan. Of the owner,
 //! [`thread`] is what it knows, `job` how it finds out what it is, `frame` where it is, [`cede`] what it does; `allowance` and
-//! `turns` say how long it may go on doing so, [`footing`] and `imprint` what keeps it on a stack.
+//! `turns` say how long it may go on doing so, `in_place` what it has in flight, [`footing`] and `imprint` what keeps it on a stack.
 
 mod allowance;
 mod cede;
@@ -39,6 +39,7 @@ mod footing;
 mod frame;
 mod handshake;
 mod imprint;
+mod in_place;
 mod job;
 mod life;
 mod monitor;
@@ -52,9 +53,11 @@ mod turns;
 pub(crate) use footing::{Loose, is_loose};
 pub(crate) use frame::{Frame, FrameGuard, Marks};
 pub(crate) use imprint::Imprint;
+pub(crate) use in_place::InPlace;
 pub(crate) use job::{Job, in_local_set, in_task_without_worker, is_task_waker};
 use life::Life;
-pub(crate) use thread::{ThreadSlot, known_thread, with_thread};
+pub(crate) use record::counted;
+pub(crate) use thread::{ThreadSlot, known_thread, with_tally, with_thread};
 
 use crate::config::StandbyThreads;
 use tokio::runtime::{Handle, RuntimeFlavor};

@@ -33,15 +33,23 @@ use crate::stack::Job;
 use std::marker::PhantomPinned;
 use std::mem::{ManuallyDrop, replace};
 use std::task::{self, Poll, Waker};
+use std::time::Instant;
 
 pub(super) enum Stage {
     Unstarted,
     Suspended(Suspendable),
     /// Any of these, of a call that is looked at.
     Observed(Box<Observed>),
-    /// With the panic to raise, if any.
-    Returned(Option<Payload>),
+    Returned(Returned),
     Finished,
+}
+
+/// What waits for a poll that has a slot.
+pub(super) struct Returned {
+    /// The panic to raise, if any.
+    panic: Option<Payload>,
+    /// Since when, if the slot was lost.
+    without_slot: Option<Instant>,
 }
 
 pub(super) struct Core {
@@ -90,7 +98,7 @@ impl Core {
     #[cold]
     pub(super) fn take_panic(&mut self) -> Option<Payload> {
         match replace(&mut *self.stage, Stage::Finished) {
-            Stage::Returned(panic) => panic,
+            Stage::Returned(returned) => returned.panic,
             _ => None,
         }
     }
@@ -181,8 +189,13 @@ impl Core {
                 // SAFETY: by this function's contract.
                 Poll::Ready(()) => unsafe { self.go(here, job, cx) },
             },
-            Stage::Returned(Some(_)) => Progress::Panicked,
-            Stage::Returned(None) => {
+            Stage::Returned(returned) => {
+                if let Some(since) = returned.without_slot.take() {
+                    observe::SLOT_WAIT.record(since.elapsed());
+                }
+                if returned.panic.is_some() {
+                    return Progress::Panicked;
+                }
                 *self.stage = Stage::Finished;
                 Progress::Returned
             }
@@ -196,7 +209,10 @@ impl Core {
             *self.stage = Stage::Finished;
             return Ran::Returned;
         }
-        *self.stage = Stage::Returned(panic);
+        *self.stage = Stage::Returned(Returned {
+            panic,
+            without_slot: None,
+        });
         Ran::Panicked
     }
 
@@ -206,15 +222,22 @@ impl Core {
         match ran {
             Ran::Suspended => Progress::Pending,
             _ if !has_slot => {
-                if ran == Ran::Returned {
-                    *self.stage = Stage::Returned(None);
-                }
+                self.wait_for_slot();
                 waker.wake_by_ref();
                 Progress::Pending
             }
             Ran::Returned => Progress::Returned,
             Ran::Panicked => Progress::Panicked,
         }
+    }
+
+    #[cold]
+    fn wait_for_slot(&mut self) {
+        let panic = self.take_panic();
+        *self.stage = Stage::Returned(Returned {
+            panic,
+            without_slot: Some(Instant::now()),
+        });
     }
 }
 

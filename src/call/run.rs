@@ -6,10 +6,12 @@ use super::suspendable::Suspendable;
 use crate::context::{self, Context, Ground};
 use crate::here::Here;
 use crate::label::{GroundKind, Label, PutOff};
-use crate::slot::{Marks, with_thread};
+use crate::observe;
+use crate::slot::{InPlace, Marks, with_tally, with_thread};
 use crate::stack::{self, Job, Lent, Outcome, Stack};
 use std::mem::ManuallyDrop;
 use std::task::{self, Poll};
+use std::time::Instant;
 
 /// How C was left, and whether the slot of the frame was still there.
 #[must_use]
@@ -94,10 +96,33 @@ impl Core {
     /// The end of a call that is not well: it has lost its slot or panicked, or callbacks of it were refused.
     #[cold]
     #[inline(never)]
-    pub(super) fn wind_up(&mut self, context: &Context, back: Back) -> Left {
+    pub(super) fn wind_up(
+        &mut self,
+        context: &Context,
+        back: Back,
+        began: Option<Instant>,
+    ) -> Left {
+        if !back.has_slot {
+            self.time(began);
+        }
         Left {
             ran: self.keep(context.settle_panic(back.outcome)),
             has_slot: back.has_slot,
+        }
+    }
+
+    /// Counts a call that is about to be made, and not on the fast path. When it begins, if its slot is lost already.
+    fn count(&self, marks: Option<Marks<'_>>) -> Option<Instant> {
+        let mode = self.label.manner.call_mode();
+        with_tally(|tally| tally.call(mode, marks.is_some()));
+        marks.is_some_and(Marks::is_lost).then(Instant::now)
+    }
+
+    /// C has returned without its slot. When it began is known, or else since when the slot is lost.
+    fn time(&self, began: Option<Instant>) {
+        let began = began.or_else(|| with_thread(|thread| thread?.lost_since()));
+        if let Some(began) = began {
+            observe::call_duration(self.label.manner.call_mode()).record(began.elapsed());
         }
     }
 
@@ -143,15 +168,17 @@ impl Core {
         };
         let stack = lent.as_deref().or(acquired.as_ref());
         let stack = stack.expect("one of the two is there");
+        let in_flight = acquired.as_ref().map(|_| InPlace::enter());
+        let began = self.count(marks);
         // SAFETY: by this function's contract.
         let context = ManuallyDrop::into_inner(unsafe { self.begin_on(stack, cx) });
         // SAFETY: the stack is idle, and the job may be run by this function's contract.
         let run = || unsafe { stack.run(job) };
         // SAFETY: the context stays in this frame.
         let back = unsafe { cross(here, &context, marks, run) };
-        drop(lent);
+        drop((lent, in_flight));
         acquired.into_iter().for_each(stack::release);
-        self.wind_up(&context, back)
+        self.wind_up(&context, back, began)
     }
 
     /// # Safety
@@ -164,7 +191,9 @@ impl Core {
             _ => unsafe { self.new_suspendable(job) },
         };
         *self.stage = Stage::Finished;
+        let in_flight = InPlace::enter();
         let went = with_thread(|thread| call.go_on(thread, cx));
+        drop(in_flight);
         let has_slot = call.has_slot();
         let ran = match went {
             Poll::Ready(panic) => self.keep(panic),
@@ -186,6 +215,8 @@ impl Core {
             _ => Home::here(),
         };
         let stack = acquire(&self.label);
+        // What it does with its marks it says itself.
+        self.count(None);
         // SAFETY: by this function's contract; that of `Call::migratable` covers what moves.
         unsafe { Suspendable::new(&self.label, stack, job, home) }
     }
@@ -201,6 +232,8 @@ impl Core {
         cx: &mut task::Context<'_>,
     ) -> Left {
         *self.stage = Stage::Finished;
+        let _in_flight = InPlace::enter();
+        let began = self.count(marks);
         let waker = Some(cx.waker());
         // SAFETY: the label is part of `self`, which is pinned, and the waker outlives this poll.
         let context = unsafe { Context::new(&self.label, Ground::ThreadStack, waker) };
@@ -208,7 +241,7 @@ impl Core {
         let run = || unsafe { (job.run)(job.argument) };
         // SAFETY: the context stays in this frame.
         let back = unsafe { cross(here, &context, marks, run) };
-        self.wind_up(&context, back)
+        self.wind_up(&context, back, began)
     }
 }
 

@@ -4,7 +4,7 @@ use super::core::{Core, Progress, Ran};
 use super::run::{Back, Left, cross_on};
 use crate::context::Context;
 use crate::here::Here;
-use crate::label::Mode;
+use crate::label::{CallMode, Mode};
 use crate::slot::{Frame, Marks, ThreadSlot, is_task_waker, known_thread, with_thread};
 use crate::stack::{self, Job, Lent};
 use std::mem::ManuallyDrop;
@@ -57,14 +57,18 @@ impl Core {
         }
         let marks = thread.marks_of_frame()?;
         // SAFETY: by this function's contract.
-        Some((marks, unsafe { self.lend_stack(here) }?))
+        let stack = unsafe { self.lend_stack(here) }?;
+        if self.label.manner.mode == Mode::Brief {
+            marks.count_call(CallMode::Brief);
+        }
+        Some((marks, stack))
     }
 
     #[cold]
     #[inline(never)]
     fn settle_in_frame(&mut self, context: ManuallyDrop<Context>, back: Back) -> Progress {
         let context = ManuallyDrop::into_inner(context);
-        let left = self.wind_up(&context, back);
+        let left = self.wind_up(&context, back, None);
         self.settle_scoped(left, context.task_waker())
     }
 
@@ -130,30 +134,33 @@ impl Core {
         job: Job,
         cx: &mut task::Context<'_>,
     ) -> Progress {
+        // First of all: a call that takes its turn is counted by that, and is made.
+        // SAFETY: what is lent comes back in this function, before that of any call around it.
+        let Some(stack) = (unsafe { self.lend_stack(here) }) else {
+            // SAFETY: by this function's contract.
+            return unsafe { self.start_brief_otherwise(here, thread, job, cx) };
+        };
         if !thread.take_brief_call() {
+            drop(stack);
             // SAFETY: by this function's contract.
             return unsafe { self.start_brief_in_turn(here, thread, job, cx) };
         }
         // SAFETY: by this function's contract.
-        unsafe { self.make_brief(here, thread, job, cx) }
+        unsafe { self.make_brief(here, thread, stack, job, cx) }
     }
 
     /// # Safety
     ///
-    /// As [`poll`](Self::poll).
+    /// As [`poll`](Self::poll); the stack was lent to the caller.
     #[inline(always)]
     unsafe fn make_brief(
         &mut self,
         here: &Here,
         thread: &ThreadSlot,
+        stack: Lent<'_>,
         job: Job,
         cx: &mut task::Context<'_>,
     ) -> Progress {
-        // SAFETY: what is lent comes back in this function, before that of any call around it.
-        let Some(stack) = (unsafe { self.lend_stack(here) }) else {
-            // SAFETY: by this function's contract.
-            return unsafe { self.make_brief_otherwise(here, thread, job, cx) };
-        };
         let losses = thread.losses();
         // SAFETY: by this function's contract.
         let context = unsafe { self.begin_on(&stack, cx) };
@@ -185,18 +192,41 @@ impl Core {
         if !self.has_budget(cx) {
             return Progress::Pending;
         }
+        // SAFETY: what is lent comes back in this function, before that of any call around it.
+        let Some(stack) = (unsafe { self.lend_stack(here) }) else {
+            // SAFETY: by this function's contract.
+            return unsafe { self.make_brief_otherwise(here, thread, job, cx) };
+        };
         thread.begin_brief_turn();
         // SAFETY: by this function's contract.
-        unsafe { self.make_brief(here, thread, job, cx) }
+        unsafe { self.make_brief(here, thread, stack, job, cx) }
     }
 
-    /// As [`make_brief`](Self::make_brief), for calls that want something else than most.
+    /// As [`start_brief`](Self::start_brief), for calls that want something else than most. They ask tokio's budget each time.
     ///
     /// # Safety
     ///
     /// As [`poll`](Self::poll).
     #[cold]
     #[inline(never)]
+    unsafe fn start_brief_otherwise(
+        &mut self,
+        here: &Here,
+        thread: &ThreadSlot,
+        job: Job,
+        cx: &mut task::Context<'_>,
+    ) -> Progress {
+        stack::tend(here);
+        if !self.has_budget(cx) {
+            return Progress::Pending;
+        }
+        // SAFETY: by this function's contract.
+        unsafe { self.make_brief_otherwise(here, thread, job, cx) }
+    }
+
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
     unsafe fn make_brief_otherwise(
         &mut self,
         here: &Here,
@@ -219,7 +249,7 @@ impl Core {
         has_slot: bool,
     ) -> Progress {
         let context = ManuallyDrop::into_inner(context);
-        let left = self.wind_up(&context, back);
+        let left = self.wind_up(&context, back, None);
         self.settle(left.ran, has_slot, context.task_waker())
     }
 

@@ -54,15 +54,16 @@ use crate::context::{Context, Ground, WayOut};
 use crate::error::Refused;
 use crate::here;
 use crate::label::Label;
-use crate::observe::{self, Counted, SpansAside, gauge};
+use crate::observe::{self, Counted, SpansAside, Tally, gauge};
 use crate::panic::{Payload, abort, discard};
-use crate::slot::{Loose, Marks, ThreadSlot};
+use crate::slot::{InPlace, Loose, Marks, ThreadSlot, with_tally};
 use crate::stack::{self, Exceptions, Fiber, Job, Left, Stack};
 use std::marker::PhantomPinned;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::task::{self, Poll, Waker};
+use std::time::Instant;
 
 /// A call that may be suspended. It lies at the base of its own C stack:
 ///
@@ -100,6 +101,7 @@ impl Suspendable {
             exceptions: Exceptions::NONE,
             home,
             has_slot: true,
+            began: Instant::now(),
             aside: None,
             is_through: false,
             _pinned: PhantomPinned,
@@ -153,6 +155,7 @@ pub(super) struct Call {
     exceptions: Exceptions,
     home: Home,
     has_slot: bool,
+    began: Instant,
     /// While the call is suspended.
     aside: Option<Aside>,
     /// Whether C has returned.
@@ -215,7 +218,10 @@ impl Call {
                 }
             };
             answer = match self.drive(&asked, thread, cx) {
-                Driven::Answered(answer) => answer,
+                Driven::Answered(answer) => {
+                    with_tally(Tally::callback_without_mark);
+                    answer
+                }
                 Driven::Suspend => {
                     observe::callback_pending(self.context.label(), "the call is suspended");
                     self.aside = Some(Aside {
@@ -257,7 +263,7 @@ impl Call {
         unsafe { self.way_out.prepare(task_waker) };
         let marks = thread.and_then(ThreadSlot::marks);
         self.exceptions.exchange();
-        marks.inspect(|marks| marks.enter_c());
+        marks.inspect(|marks| marks.enter_c_uncounted());
         let left = here::with(|here| {
             // SAFETY: the context stays where it is, and the guard drops below.
             let _entered = unsafe { self.context.enter(here) };
@@ -273,6 +279,10 @@ impl Call {
         let has_slot = marks.is_none_or(Marks::enter_rust);
         self.exceptions.exchange();
         self.is_through = matches!(left, Left::Returned(_));
+        if self.is_through {
+            let mode = self.context.label().manner.call_mode();
+            observe::call_duration(mode).record(self.began.elapsed());
+        }
         self.has_slot &= has_slot;
         left
     }
@@ -280,6 +290,10 @@ impl Call {
     /// Makes the call ready to be resumed; what C gets, if it waits.
     fn come_back(&mut self) -> Option<Answer> {
         let aside = self.aside.take()?;
+        with_tally(|tally| {
+            tally.callback_without_mark();
+            tally.callback_waited();
+        });
         stack::prepare_thread();
         if let (Some(hook), Some(word)) = (config::get().on_switch, aside.word) {
             (hook.enter)(word);
@@ -300,6 +314,7 @@ impl Call {
             return false;
         }
         self.context.cancel();
+        let _in_flight = InPlace::enter();
         let answer = self.come_back().expect("it is suspended");
         let Left::Returned(outcome) = self.switch(answer, None, None) else {
             abort("a cancelled call was suspended again");

@@ -13,14 +13,17 @@ use super::parker;
 use crate::asked::{Answer, Asked, Polled};
 use crate::context::Context;
 use crate::error::Refused;
-use crate::observe;
+use crate::observe::{self, Tally};
 use crate::panic::Payload;
-use crate::slot::{Job, ThreadSlot, in_local_set, in_task_without_worker};
+use crate::slot::{Job, ThreadSlot, in_local_set, in_task_without_worker, with_tally};
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::{self, Poll, Waker};
 use tokio::task::coop;
+
+/// One way to an answer.
+pub(super) type Drive = fn(&Context, &Asked, Option<&ThreadSlot>, &Waker) -> Answer;
 
 /// What the task side has for C.
 pub(crate) enum Driven {
@@ -40,11 +43,22 @@ pub(super) fn drive(
     thread: Option<&ThreadSlot>,
     task_waker: &Waker,
 ) -> Answer {
+    drive_or(context, asked, thread, task_waker, wait)
+}
+
+#[inline(always)]
+fn drive_or(
+    context: &Context,
+    asked: &Asked,
+    thread: Option<&ThreadSlot>,
+    task_waker: &Waker,
+    otherwise: Drive,
+) -> Answer {
     let _bound = BoundGuard::note(thread, task_waker);
     let cx = &mut task::Context::from_waker(task_waker);
     match poll(context, asked, cx) {
         Some(answer) => answer,
-        None => wait(context, asked, thread, task_waker),
+        None => otherwise(context, asked, thread, task_waker),
     }
 }
 
@@ -58,7 +72,11 @@ pub(crate) fn drive_or_suspend(
     match poll_once(context, asked, cx) {
         Some(answer) => Driven::Answered(answer),
         None if may_suspend(thread) => Driven::Suspend,
-        None => Driven::Answered(drive(context, asked, thread, cx.waker())),
+        None => {
+            let answer = drive_or(context, asked, thread, cx.waker(), stay);
+            with_tally(Tally::callback_waited);
+            Driven::Answered(answer)
+        }
     }
 }
 
@@ -150,9 +168,22 @@ impl Drop for BoundGuard {
     }
 }
 
-/// For a future that was not ready.
+/// For a future that was not ready at its first poll.
 #[cold]
 pub(super) fn wait(
+    context: &Context,
+    asked: &Asked,
+    thread: Option<&ThreadSlot>,
+    task_waker: &Waker,
+) -> Answer {
+    let answer = stay(context, asked, thread, task_waker);
+    with_tally(Tally::callback_waited);
+    answer
+}
+
+/// Parks the thread, if that is possible.
+#[cold]
+fn stay(
     context: &Context,
     asked: &Asked,
     thread: Option<&ThreadSlot>,

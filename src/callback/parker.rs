@@ -56,7 +56,7 @@ pub(crate) fn wait<T>(
         let marks = thread.and_then(ThreadSlot::marks);
         while output.is_none() {
             // Parked is as good as in C: whoever has a slot that was not handed off may lose it.
-            marks.inspect(|marks| marks.enter_c());
+            marks.inspect(|marks| marks.enter_c_uncounted());
             parker.park();
             let _ = marks.map(Marks::enter_rust);
             output = poll(cx);

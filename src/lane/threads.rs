@@ -8,6 +8,7 @@
 
 use super::Job;
 use super::builder::{Hook, LaneBuilder};
+use super::census::{self, LaneMetrics};
 use super::queue::{Queue, Turn, WhyNot};
 use crate::observe::gauge;
 use crate::panic::{caught, discard};
@@ -52,6 +53,7 @@ impl Shared {
                 return Err(error);
             }
         }
+        census::enter(&shared);
         Ok(shared)
     }
 
@@ -172,6 +174,17 @@ impl Shared {
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What there is now.
+    pub(super) fn look(&self) -> LaneMetrics {
+        let state = lock(&self.state);
+        LaneMetrics {
+            name: self.name.clone().into(),
+            waiting: state.jobs.waiting(),
+            running: state.jobs.running(),
+            threads: state.alive,
+        }
     }
 
     pub(super) fn with_jobs<R>(&self, f: impl FnOnce(&Jobs) -> R) -> R {

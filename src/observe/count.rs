@@ -10,7 +10,7 @@ impl Counter {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
-    pub(super) fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -32,13 +32,45 @@ impl Gauge {
     }
 }
 
+/// A [`Gauge`] that remembers the most it has shown.
+pub(crate) struct Peaked {
+    now: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+impl Peaked {
+    const fn new() -> Self {
+        Self {
+            now: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn add(&self, n: usize) {
+        let now = self.now.fetch_add(n, Ordering::Relaxed) + n;
+        self.peak.fetch_max(now, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sub(&self, n: usize) {
+        self.now.fetch_sub(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn peak(&self) -> usize {
+        self.peak.load(Ordering::Relaxed)
+    }
+}
+
 /// Offloaded calls in flight, and how many of them are abandoned: in one word, so that the two agree at every moment.
 ///
 /// Changed under the lock of the roll.
 pub(crate) struct Offloaded {
     /// The abandoned ones in the upper half.
     now: AtomicU64,
-    pub(super) abandoned_ever: AtomicU64,
+    abandoned_ever: AtomicU64,
 }
 
 const ABANDONED: u64 = 1 << 32;
@@ -59,9 +91,13 @@ impl Offloaded {
     }
 
     /// In flight, and abandoned.
-    pub(super) fn get(&self) -> (usize, usize) {
+    pub(crate) fn get(&self) -> (usize, usize) {
         let now = self.now.load(Ordering::Acquire);
         ((now % ABANDONED) as usize, (now / ABANDONED) as usize)
+    }
+
+    pub(crate) fn abandoned_ever(&self) -> u64 {
+        self.abandoned_ever.load(Ordering::Relaxed)
     }
 }
 
@@ -93,15 +129,21 @@ pub(crate) mod counter {
     pub(crate) static FOREIGN_CALLBACKS: Counter = Counter(AtomicU64::new(0));
     pub(crate) static LATE_CALLBACKS: Counter = Counter(AtomicU64::new(0));
     pub(crate) static DROPPED_EVENTS: Counter = Counter(AtomicU64::new(0));
+    pub(crate) static STANDBY_THREADS_STARTED: Counter = Counter(AtomicU64::new(0));
+    /// Callbacks of offloaded calls.
+    pub(crate) static CALLBACKS_ELSEWHERE: Counter = Counter(AtomicU64::new(0));
+    pub(crate) static CALLBACKS_ELSEWHERE_WAITED: Counter = Counter(AtomicU64::new(0));
 }
 
 pub(crate) mod gauge {
-    use super::{AtomicU64, AtomicUsize, Gauge, Offloaded};
+    use super::{AtomicU64, AtomicUsize, Gauge, Offloaded, Peaked};
 
     pub(crate) static STANDBY_THREADS: Gauge = Gauge(AtomicUsize::new(0));
     pub(crate) static SUSPENDED_CALLS: Gauge = Gauge(AtomicUsize::new(0));
-    pub(crate) static STACKS: Gauge = Gauge(AtomicUsize::new(0));
-    pub(crate) static STACK_BYTES_MAPPED: Gauge = Gauge(AtomicUsize::new(0));
+    pub(crate) static STACKS: Peaked = Peaked::new();
+    /// In use, without those that their threads have lent.
+    pub(crate) static STACKS_ACQUIRED: Gauge = Gauge(AtomicUsize::new(0));
+    pub(crate) static STACK_BYTES_MAPPED: Peaked = Peaked::new();
     pub(crate) static REGISTRATIONS: Gauge = Gauge(AtomicUsize::new(0));
     pub(crate) static LANE_CALLS_WAITING: Gauge = Gauge(AtomicUsize::new(0));
     pub(crate) static LANE_CALLS_RUNNING: Gauge = Gauge(AtomicUsize::new(0));

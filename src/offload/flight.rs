@@ -23,11 +23,11 @@ use crate::label::Label;
 use crate::lane::Job;
 use crate::observe::{self, Seen};
 use crate::panic::{Payload, caught, discard, never_unwinds};
-use crate::sync::{AtomicU32, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering, lock};
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{self, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// When an interruption is repeated first, and what the interval grows to. Guessed: short beside a limit that a user would set, and
 /// long beside what an interruption costs.
@@ -62,6 +62,10 @@ pub(super) struct Flight<F, R> {
     carried: OnceLock<Carried>,
     grip: Grip,
     repeats: AtomicU32,
+    /// When the call was put where a thread finds it.
+    submitted: Mutex<Option<Instant>>,
+    /// Whether what C waits for was not ready when it was polled.
+    waited: AtomicBool,
     /// From the first callback on a blocking thread, until C has returned.
     registered: Mutex<Option<Registered>>,
     this: Weak<Self>,
@@ -80,6 +84,8 @@ where
             carried: OnceLock::new(),
             grip,
             repeats: AtomicU32::new(0),
+            submitted: Mutex::default(),
+            waited: AtomicBool::new(false),
             registered: Mutex::default(),
             this: this.clone(),
         })
@@ -135,6 +141,7 @@ where
             Polled::Panicked(payload) => self.life.answer(Answer::Panicked(payload)),
             Polled::Pending => {
                 if posted.note_pending() {
+                    self.waited.store(true, Ordering::Relaxed);
                     observe::callback_pending(&self.label, "C's thread waits");
                 }
                 match self.life.keep_asking(posted) {
@@ -178,6 +185,7 @@ where
         if let Some(carried) = Carried::current(&self.label, lane) {
             let _ = self.carried.set(carried);
         }
+        *lock(&self.submitted) = Some(Instant::now());
         self.life.submit(Ticket::new(self.label)).is_none()
     }
 

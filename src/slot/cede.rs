@@ -8,7 +8,7 @@ use super::life::{Life, Outlook};
 use super::standby::Standby;
 use super::thread::ThreadSlot;
 use super::{monitor, self_test};
-use crate::observe;
+use crate::observe::{self, Reacquired};
 use crate::panic::caught;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ impl ThreadSlot {
     pub(crate) fn hand_off(&self) {
         let record = &self.record;
         if self.is_in_frame() && record.is_armed() && record.handshake.give_away() {
+            self.handed_off.set(Some(Instant::now()));
             record.release_standby();
             observe::counter::HAND_OFFS.add(1);
             observe::handed_off();
@@ -75,6 +76,7 @@ impl ThreadSlot {
                 self.hand_off();
             }
             outcome = caught(&mut *body);
+            self.record.tally.frame();
             verdict = self.record.handshake.close();
         });
         if attempt != Attempt::Ran {
@@ -86,8 +88,17 @@ impl ThreadSlot {
             // The monitor may have claimed the slot and not yet let the standby go: left here, it would arm the next frame in
             // name only.
             self.record.release_standby();
+            self.handed_off.set(None);
         }
-        if !has_core() {
+        let has_core = has_core();
+        if attempt == Attempt::Ran {
+            self.record.tally.reacquired(match verdict {
+                _ if !has_core => Reacquired::RunQueue,
+                Verdict::Kept => Reacquired::SameSlot,
+                Verdict::Lost => Reacquired::IdleWorker,
+            });
+        }
+        if !has_core {
             self.record.release_standby();
             self.losses.set(self.losses.get().wrapping_add(1));
             life.retire();

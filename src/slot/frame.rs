@@ -1,7 +1,9 @@
 //! The frame that encloses the running code, and what the monitor is told of its owner.
 
-use super::handshake::{Handshake, Verdict};
+use super::handshake::Verdict;
+use super::record::Record;
 use super::thread::ThreadSlot;
+use crate::label::CallMode;
 
 /// The frame that encloses the running code, as far as ceding is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,19 +63,45 @@ impl Drop for FrameGuard<'_> {
 }
 
 /// Tells the monitor whether the owner of a frame is in C.
+///
+/// Each way to C is counted as a call's, unless it is said that it is not.
 #[derive(Clone, Copy)]
-pub(crate) struct Marks<'a>(pub(super) &'a Handshake);
+pub(crate) struct Marks<'a>(pub(super) &'a Record);
 
 impl Marks<'_> {
     /// The owner goes to C.
     #[inline]
     pub(crate) fn enter_c(self) {
-        self.0.enter_c();
+        self.0.handshake.enter_c();
+    }
+
+    /// The owner goes back to C, after a callback.
+    #[inline]
+    pub(crate) fn enter_c_after_callback(self) {
+        self.0.tally.callback_by_mark();
+        self.enter_c();
+    }
+
+    /// The owner goes to C, as good as: what it does there is not a call, or counts itself.
+    #[inline]
+    pub(crate) fn enter_c_uncounted(self) {
+        self.0.tally.other_way_to_c();
+        self.enter_c();
+    }
+
+    /// The owner is about to go to C with a call that counts as one of this mode, not as one in place.
+    pub(crate) fn count_call(self, mode: CallMode) {
+        self.0.tally.call(mode, true);
     }
 
     /// The owner is back from C. `false` if its slot is gone.
     #[inline]
     pub(crate) fn enter_rust(self) -> bool {
-        self.0.enter_rust() == Verdict::Kept
+        self.0.handshake.enter_rust() == Verdict::Kept
+    }
+
+    /// Whether the slot of the frame is gone, for who is in Rust.
+    pub(crate) fn is_lost(self) -> bool {
+        self.0.handshake.is_lost()
     }
 }

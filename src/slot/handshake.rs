@@ -177,6 +177,11 @@ impl Handshake {
         }
     }
 
+    /// Anybody: as [`times_in_c`](Self::times_in_c), with all that the owner has written before.
+    pub(crate) fn ways(&self) -> u64 {
+        self.mark.load(Ordering::Acquire) >> PHASE_BITS.count_ones()
+    }
+
     /// Monitor: the mark as it is now.
     pub(crate) fn mark(&self) -> Mark {
         Mark(self.mark.load(Ordering::Acquire))

@@ -152,6 +152,7 @@ fn look_at(watched: &mut Watched, now: Instant) -> Found {
         record,
         seen,
         since,
+        ..
     } = watched;
     if !record.is_armed() {
         return Found::Nothing;
@@ -172,7 +173,11 @@ fn look_at(watched: &mut Watched, now: Instant) -> Found {
         return found;
     }
     let due = phase == Phase::InC || since.is_some_and(|since| now - since >= STUCK_IN_RUST);
-    if due && record.handshake.try_take(mark) {
+    if !due {
+        return found;
+    }
+    record.set_retaken_since(*since);
+    if record.handshake.try_take(mark) {
         record.release_standby();
         observe::counter::RETAKES.add(1);
         return Found::Lasting;

@@ -4,6 +4,7 @@ use super::handshake::{Handshake, Mark, Phase};
 use super::life::Life;
 use super::standby::Standby;
 use crate::here::{self, Shown};
+use crate::observe::{Tally, Totals};
 use crate::sync::{AtomicBool, Ordering, lock};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
@@ -11,10 +12,14 @@ use std::time::Instant;
 
 /// One thread that opens frames.
 ///
-/// Aligned to two cache lines, since its owner writes it twice a call.
-#[repr(align(128))]
+/// Aligned to two cache lines, since its owner writes it twice a call, and in this order, so that what it writes is in the first.
+#[repr(C, align(128))]
 pub(super) struct Record {
     pub(super) handshake: Handshake,
+    /// What the thread counts of its calls.
+    pub(super) tally: Tally,
+    /// Since when the monitor has seen C in the stretch that it took the slot for. Written before it does.
+    retaken_since: Mutex<Option<Instant>>,
     /// The standby that keeps `run(worker)` for the worker that this thread runs. Whoever takes it releases it.
     standby: Mutex<Option<Arc<Standby>>>,
     /// Whether `standby` is filled, readable without the lock.
@@ -54,6 +59,22 @@ impl Record {
         standby.into_iter().for_each(Standby::release);
     }
 
+    /// What the thread has counted so far (rules 2 and 4 of `observe::tally`).
+    fn counted(&self) -> Totals {
+        let ways = self.handshake.ways();
+        Totals::new(ways, &self.tally)
+    }
+
+    /// Monitor, before it takes the slot.
+    pub(super) fn set_retaken_since(&self, since: Option<Instant>) {
+        *lock(&self.retaken_since) = since;
+    }
+
+    /// Owner, while its slot is retaken.
+    pub(super) fn retaken_since(&self) -> Option<Instant> {
+        *lock(&self.retaken_since)
+    }
+
     fn release_standby_of(&self, life: &Arc<Life>) {
         let of_life = lock(&self.standby).as_ref().is_some_and(|s| s.serves(life));
         if of_life {
@@ -67,23 +88,37 @@ pub(super) struct Watched {
     pub(super) record: Arc<Record>,
     pub(super) seen: Mark,
     pub(super) since: Option<Instant>,
+    /// The most calls by mark that were seen (rule 2 of `observe::tally`).
+    by_mark: u64,
 }
 
-static REGISTRY: Mutex<Vec<Watched>> = Mutex::new(Vec::new());
+struct Registry {
+    threads: Vec<Watched>,
+    /// What threads have counted that are gone.
+    gone: Totals,
+}
+
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
+    threads: Vec::new(),
+    gone: Totals::NONE,
+});
 
 /// Adds a record for the calling thread.
 pub(super) fn register() -> Arc<Record> {
     let record = Arc::new(Record {
         handshake: Handshake::new(),
+        tally: Tally::new(),
+        retaken_since: Mutex::new(None),
         standby: Mutex::new(None),
         armed: AtomicBool::new(false),
         tid: own_tid(),
         shown: here::with(|here| NonNull::from(&here.shown)),
     });
-    lock(&REGISTRY).push(Watched {
+    lock(&REGISTRY).threads.push(Watched {
         record: record.clone(),
         seen: Mark::default(),
         since: None,
+        by_mark: 0,
     });
     record
 }
@@ -100,20 +135,48 @@ fn own_tid() -> i32 {
     0
 }
 
-/// Removes the record of a thread that ends, and frees its standby.
+/// Removes the record of a thread that ends, keeps what it has counted, and frees its standby.
 pub(super) fn unregister(record: &Arc<Record>) {
-    lock(&REGISTRY).retain(|watched| !Arc::ptr_eq(&watched.record, record));
+    {
+        let mut registry = lock(&REGISTRY);
+        registry
+            .threads
+            .retain(|watched| !Arc::ptr_eq(&watched.record, record));
+        registry.gone += &record.counted();
+    }
     record.release_standby();
+}
+
+/// Adds what a thread has counted that has no record any more.
+#[cold]
+pub(super) fn count_without_record(tally: &Tally) {
+    lock(&REGISTRY).gone += &Totals::new(0, tally);
+}
+
+/// What all threads have counted, and how many stacks they have lent.
+pub(crate) fn counted() -> (Totals, usize) {
+    let mut registry = lock(&REGISTRY);
+    let mut sum = registry.gone;
+    let mut lent = 0;
+    for watched in &mut registry.threads {
+        let mut counted = watched.record.counted();
+        watched.by_mark = watched.by_mark.max(counted.by_mark);
+        counted.by_mark = watched.by_mark;
+        sum += &counted;
+        // SAFETY: the record is registered, and stays so while the registry is locked.
+        lent += unsafe { watched.record.shown.as_ref() }.lent();
+    }
+    (sum, lent)
 }
 
 /// Lends every record to the monitor.
 pub(super) fn for_each(mut f: impl FnMut(&mut Watched)) {
-    lock(&REGISTRY).iter_mut().for_each(&mut f);
+    lock(&REGISTRY).threads.iter_mut().for_each(&mut f);
 }
 
 /// Whether some frame is open that the monitor could retake.
 pub(super) fn any_open() -> bool {
-    lock(&REGISTRY).iter().any(|watched| {
+    lock(&REGISTRY).threads.iter().any(|watched| {
         let record = &watched.record;
         record.is_armed() && record.handshake.mark().phase() != Phase::Closed
     })
@@ -122,6 +185,7 @@ pub(super) fn any_open() -> bool {
 /// Frees every standby that serves a runtime which shuts down.
 pub(super) fn release_all_of(life: &Arc<Life>) {
     let records: Vec<_> = lock(&REGISTRY)
+        .threads
         .iter()
         .map(|watched| watched.record.clone())
         .collect();

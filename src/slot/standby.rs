@@ -84,6 +84,7 @@ impl Standby {
             return None;
         }
         observe::gauge::STANDBY_THREADS.add(1);
+        observe::counter::STANDBY_THREADS_STARTED.add(1);
         Some(standby)
     }
 

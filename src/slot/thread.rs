@@ -8,6 +8,7 @@ use super::record::{self, Record};
 use super::signals::SignalMask;
 use super::turns::Turns;
 use crate::here::{self, Here};
+use crate::observe::Tally;
 use std::cell::{Cell, RefCell};
 use std::ptr::null;
 use std::sync::Arc;
@@ -28,7 +29,9 @@ pub(crate) struct ThreadSlot {
     pub(super) known: RefCell<KnownJob>,
     /// Frames that have ended without the slot.
     pub(super) losses: Cell<u32>,
-    brief_calls: Turns,
+    /// When the slot of the open frame was handed off, if it was.
+    pub(super) handed_off: Cell<Option<Instant>>,
+    brief_turns: Turns,
     /// As it was before the thread's first call.
     pub(super) signals: SignalMask,
 }
@@ -43,7 +46,8 @@ thread_local! {
         scope_poll: const { Cell::new(0) },
         known: RefCell::default(),
         losses: const { Cell::new(0) },
-        brief_calls: const { Turns::new() },
+        handed_off: const { Cell::new(None) },
+        brief_turns: const { Turns::new() },
         signals: SignalMask::current(),
     };
 }
@@ -70,6 +74,18 @@ pub(crate) fn known_thread(here: &Here) -> Option<&ThreadSlot> {
     // SAFETY: null, or this thread's slot, which is there until the thread's destructors run: not before whoever was lent `here`
     // has returned, or else under an `exit`, from which it never returns.
     unsafe { here.slot.get().cast::<ThreadSlot>().as_ref() }
+}
+
+/// Lends what the calling thread counts of its calls.
+pub(crate) fn with_tally(f: impl FnOnce(&Tally)) {
+    with_thread(|thread| match thread {
+        Some(thread) => f(&thread.record.tally),
+        None => {
+            let tally = Tally::new();
+            f(&tally);
+            record::count_without_record(&tally);
+        }
+    });
 }
 
 /// On a stack that may be set aside every time; elsewhere once a thread.
@@ -169,12 +185,26 @@ impl ThreadSlot {
     /// Whether a brief call may be made without asking tokio's budget; if so, it is made.
     #[inline]
     pub(crate) fn take_brief_call(&self) -> bool {
-        self.brief_calls.take()
+        self.brief_turns.take(&self.record.tally.brief)
     }
 
     /// A brief call is about to ask tokio's budget, for itself and some more.
     pub(crate) fn begin_brief_turn(&self) {
-        self.brief_calls.begin(Instant::now());
+        self.brief_turns
+            .begin(&self.record.tally.brief, Instant::now());
+    }
+
+    /// Since when the slot of the open frame, which is lost, is taken to be lost.
+    pub(crate) fn lost_since(&self) -> Option<Instant> {
+        self.handed_off
+            .get()
+            .or_else(|| self.record.retaken_since())
+    }
+
+    /// A callback is over that has set no mark.
+    #[inline]
+    pub(crate) fn count_callback_without_mark(&self) {
+        self.record.tally.callback_without_mark();
     }
 
     /// The marks of the frame that is open on this thread, for code that is in Rust and goes to C.
@@ -184,7 +214,7 @@ impl ThreadSlot {
     #[inline]
     pub(crate) fn marks(&self) -> Option<Marks<'_>> {
         let handshake = &self.record.handshake;
-        (self.is_in_frame() && !handshake.is_in_c()).then_some(Marks(handshake))
+        (self.is_in_frame() && !handshake.is_in_c()).then_some(Marks(&self.record))
     }
 
     /// As [`marks`](Self::marks), for who knows that a frame is open.
@@ -192,14 +222,14 @@ impl ThreadSlot {
     pub(crate) fn marks_of_frame(&self) -> Option<Marks<'_>> {
         debug_assert!(self.is_in_frame());
         let handshake = &self.record.handshake;
-        (!handshake.is_in_c()).then_some(Marks(handshake))
+        (!handshake.is_in_c()).then_some(Marks(&self.record))
     }
 
     /// The same, for code that is in C and goes to Rust.
     #[inline]
     pub(crate) fn marks_in_c(&self) -> Option<Marks<'_>> {
         let handshake = &self.record.handshake;
-        (self.is_in_frame() && handshake.is_in_c()).then_some(Marks(handshake))
+        (self.is_in_frame() && handshake.is_in_c()).then_some(Marks(&self.record))
     }
 
     /// How many frames have ended without the slot on this thread. The same number at the end of a poll as at its start

@@ -2,7 +2,10 @@
 //!
 //! To ask it takes about as long as to call C. Calls that take next to no time need not do so every time: a turn of them counts
 //! as one of the operations that the budget is made for. Calls that take longer ask each time, as every other call does.
+//!
+//! The calls are counted where others see how many the thread has made; what is kept is the count at which a turn ends.
 
+use crate::observe::Count;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -15,9 +18,9 @@ const QUICK: Duration = Duration::from_nanos(125);
 
 #[derive(Debug)]
 pub(super) struct Turns {
-    /// Calls until the next turn begins.
-    left: Cell<u32>,
-    /// In the turn that is under way.
+    /// The count at which the turn that is under way ends.
+    ends: Cell<u64>,
+    /// Calls in that turn.
     calls: Cell<u32>,
     began: Cell<Option<Instant>>,
 }
@@ -25,26 +28,30 @@ pub(super) struct Turns {
 impl Turns {
     pub(super) const fn new() -> Self {
         Self {
-            left: Cell::new(0),
+            ends: Cell::new(0),
             calls: Cell::new(1),
             began: Cell::new(None),
         }
     }
 
-    /// Whether there is one more call in this turn; if so, it is made.
+    /// Whether there is one more call in this turn; if so, it is made, and counted.
     #[inline]
-    pub(super) fn take(&self) -> bool {
-        let left = self.left.get().checked_sub(1);
-        left.inspect(|&left| self.left.set(left)).is_some()
+    pub(super) fn take(&self, made: &Count) -> bool {
+        let is_due = made.get() != self.ends.get();
+        if is_due {
+            made.add_one();
+        }
+        is_due
     }
 
-    /// Begins a turn with a call.
-    pub(super) fn begin(&self, now: Instant) {
+    /// Begins a turn with a call, and counts that.
+    pub(super) fn begin(&self, made: &Count, now: Instant) {
         let took = self.began.replace(Some(now)).map(|began| now - began);
         let is_quick = took.is_some_and(|took| took < QUICK * self.calls.get());
         let calls = if is_quick { TURN } else { 1 };
         self.calls.set(calls);
-        self.left.set(calls - 1);
+        self.ends.set(made.get() + u64::from(calls));
+        made.add_one();
     }
 }
 
@@ -54,13 +61,14 @@ mod tests {
 
     /// How often 10,000 calls that take so long ask.
     fn asked(a_call: Duration) -> u32 {
-        let turns = Turns::new();
+        let (turns, count) = (Turns::new(), Count::new());
         let start = Instant::now();
         let mut asked = 0;
         for made in 0..10_000 {
-            if !turns.take() {
+            assert_eq!(count.get(), u64::from(made), "each call is counted");
+            if !turns.take(&count) {
                 asked += 1;
-                turns.begin(start + a_call * made);
+                turns.begin(&count, start + a_call * made);
             }
         }
         asked
@@ -78,13 +86,13 @@ mod tests {
 
     #[test]
     fn a_quick_call_buys_one_turn() {
-        let turns = Turns::new();
+        let (turns, count) = (Turns::new(), Count::new());
         let start = Instant::now();
-        turns.begin(start);
-        turns.begin(start + Duration::from_nanos(50));
-        let granted = std::iter::from_fn(|| turns.take().then_some(())).count();
+        turns.begin(&count, start);
+        turns.begin(&count, start + Duration::from_nanos(50));
+        let granted = std::iter::from_fn(|| turns.take(&count).then_some(())).count();
         assert_eq!(granted, TURN as usize - 1);
-        turns.begin(start + Duration::from_millis(1));
-        assert!(!turns.take(), "the turn took too long");
+        turns.begin(&count, start + Duration::from_millis(1));
+        assert!(!turns.take(&count), "the turn took too long");
     }
 }

@@ -6,6 +6,7 @@ use super::mapping::{PAGE, is_resident};
 use super::overflow::{self, AlternateStack, Describe};
 use crate::config;
 use crate::here::{self, Here};
+use crate::observe::gauge;
 use crate::sync::lock;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -63,6 +64,7 @@ pub(crate) unsafe fn lend(here: &Here, bytes: u32) -> Option<Lent<'_>> {
 /// Takes back a stack that was [`acquire`]d.
 #[cold]
 pub(crate) fn release(stack: Stack) {
+    gauge::STACKS_ACQUIRED.sub(1);
     let Size::Class(class) = stack.region().size() else {
         return;
     };
@@ -136,6 +138,11 @@ fn cache(here: &Here) -> Option<&Cache> {
 #[cold]
 pub(crate) fn acquire(bytes: u32, describe: Describe) -> io::Result<Stack> {
     overflow::install(describe);
+    find(bytes).inspect(|_| gauge::STACKS_ACQUIRED.add(1))
+}
+
+/// One that is kept, or a new one.
+fn find(bytes: u32) -> io::Result<Stack> {
     let size = Size::holding(bytes as usize);
     // Also for the sake of the alternate stack.
     let kept = CACHE.try_with(|cache| {

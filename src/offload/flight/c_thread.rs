@@ -7,14 +7,16 @@ use crate::asked::Posted;
 use crate::context::{Away, Context, Elsewhere, Ground};
 use crate::error::Refused;
 use crate::here;
+use crate::label::CallMode;
 use crate::lane::Job;
 use crate::observe;
 use crate::offload::life::{Finished, Step};
 use crate::offload::shutdown::{self, Cancellable};
 use crate::panic::{Payload, caught, discard, never_unwinds};
 use crate::stack::Outcome;
-use crate::sync::lock;
+use crate::sync::{Ordering, lock};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 impl<F, R> Flight<F, R>
 where
@@ -50,6 +52,26 @@ where
                 Err(payload)
             }
             (None, None) => unreachable!("what did not return has panicked"),
+        }
+    }
+
+    /// C thread: counts the call, which begins now, by how long it has stood in line.
+    fn count(&self) -> Instant {
+        let now = Instant::now();
+        let submitted = lock(&self.submitted).unwrap_or(now);
+        let queue_wait = match self.label.manner.call_mode() {
+            CallMode::Lane => &observe::LANE_QUEUE_WAIT,
+            _ => &observe::OFFLOAD_QUEUE_WAIT,
+        };
+        queue_wait.record(now.saturating_duration_since(submitted));
+        now
+    }
+
+    /// C thread: a callback is over.
+    fn count_callback(&self) {
+        observe::counter::CALLBACKS_ELSEWHERE.add(1);
+        if self.waited.swap(false, Ordering::Relaxed) {
+            observe::counter::CALLBACKS_ELSEWHERE_WAITED.add(1);
         }
     }
 
@@ -90,7 +112,9 @@ where
         let Some(f) = self.life.start() else {
             return self.grip.settle();
         };
+        let began = self.count();
         let outcome = self.in_c(f);
+        observe::call_duration(self.label.manner.call_mode()).record(began.elapsed());
         drop(lock(&self.registered).take());
         self.grip.release();
         let finished = self.life.finish(outcome);
@@ -132,6 +156,7 @@ where
             drop(WakeOnDrop(waker));
             self.wait_for_answer()
         });
+        self.count_callback();
         match answer {
             Answer::Done => Ok(()),
             Answer::Refused(why) => Err(why),
