@@ -1,6 +1,7 @@
 //! While a callback of an offloaded call is pending nobody polls it, and the task sleeps.
 
 use cede::offload;
+use cede_fixtures::Gate;
 use cede_integration_tests::{PATIENCE, under_c};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -35,9 +36,15 @@ fn once_for_each_time() {
     let (tells, woken) = channel();
     let waker = Waker::from(Arc::new(Tells(Mutex::new(tells))));
     let mut cx = Context::from_waker(&waker);
-    let mut call = pin!(offload(|| under_c(|| cede::callback(waits))));
+    let gate = Arc::new(Gate::new());
+    let opens = gate.clone();
+    let mut call = pin!(offload(move || {
+        gate.wait();
+        under_c(|| cede::callback(waits))
+    }));
 
     assert!(call.as_mut().poll(&mut cx).is_pending());
+    opens.open();
     woken.recv_timeout(PATIENCE).expect("C calls back");
     assert!(call.as_mut().poll(&mut cx).is_pending());
     assert_eq!(POLLS.load(SeqCst), 1);
