@@ -327,7 +327,6 @@ struct Outside<'a> {
     _context: SteppedOut<'a>,
     _frame: Option<FrameGuard<'a>>,
     marks: Option<Marks<'a>>,
-    thread: Option<&'a ThreadSlot>,
 }
 
 impl<'a> Outside<'a> {
@@ -336,11 +335,13 @@ impl<'a> Outside<'a> {
         let marks = thread.and_then(ThreadSlot::marks_in_c);
         // Lost or not: the callback runs on this thread, and only the end of the call takes a slot again.
         let _ = marks.map(Marks::enter_rust);
+        if marks.is_none() {
+            count_without_mark();
+        }
         Self {
             _context: context.step_out(here),
             _frame: thread.map(|thread| thread.enter_frame(thread.frame().under_callback())),
             marks,
-            thread,
         }
     }
 }
@@ -348,12 +349,15 @@ impl<'a> Outside<'a> {
 impl Drop for Outside<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        match (self.marks, self.thread) {
-            (Some(marks), _) => marks.enter_c_after_callback(),
-            (None, Some(thread)) => thread.count_callback_without_mark(),
-            (None, None) => with_tally(Tally::callback_without_mark),
-        }
+        // Nothing more, or else what is in here would have to lie in memory.
+        self.marks.inspect(|marks| marks.enter_c_after_callback());
     }
+}
+
+#[cold]
+#[inline(never)]
+fn count_without_mark() {
+    with_tally(Tally::callback_without_mark);
 }
 
 #[cold]

@@ -1,6 +1,7 @@
 //! What a crossing takes when nothing waits.
 
 use std::ffi::{c_int, c_long, c_void};
+use std::hint::black_box;
 use std::ptr::null_mut;
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,7 @@ pub(crate) fn rows(effort: Effort) -> Vec<Row> {
             SUSPENSIONS,
             in_task(runtime, brief_suspensions),
         ),
+        row("metrics", 1, in_task(runtime, snapshots)),
         row("block_in_place", 1, in_task(runtime, blocks_in_place)),
         row("spawn_blocking", 1, in_task(runtime, spawned)),
     ]
@@ -203,6 +205,15 @@ unsafe extern "C" fn yield_and_increment(_: *mut c_void, arg: c_int) -> c_int {
 
 fn check_sum(sum: c_long) {
     assert_eq!(sum, c_long::from(SUSPENSIONS * (SUSPENSIONS + 1) / 2));
+}
+
+/// A look at all that is counted, for the threads of the rows before this one.
+async fn snapshots(n: u32) -> Duration {
+    let start = Instant::now();
+    for _ in 0..n {
+        assert!(black_box(cede::metrics()).calls.in_place > 0);
+    }
+    start.elapsed()
 }
 
 /// The call alone is timed: giving the core away, waking a thread for it, C, and finding out

@@ -189,6 +189,20 @@ async fn task(number: u64, lane: Lane) {
     }
 }
 
+/// Makes a call when its thread ends, after the crate's own thread-locals have gone.
+struct CallsAtTheEnd;
+
+impl Drop for CallsAtTheEnd {
+    fn drop(&mut self) {
+        let call = || polled(cede::call(|| under_c(0, Dice::of(1), 0)));
+        drop(panic::catch_unwind(call));
+    }
+}
+
+thread_local! {
+    static AT_THE_END: CallsAtTheEnd = const { CallsAtTheEnd };
+}
+
 /// Runs so many tasks, on all kinds of threads, which end when this does.
 fn run(round: u64, tasks: u64) {
     let lane = Lane::new("exact").unwrap();
@@ -206,6 +220,7 @@ fn run(round: u64, tasks: u64) {
         }
     });
     let none = thread::spawn(move || {
+        AT_THE_END.with(|_| ());
         for n in 0..tasks / 8 {
             let outcome = panic::catch_unwind(|| polled(cede::call(|| under_c(0, Dice::of(n), 0))));
             drop(outcome);

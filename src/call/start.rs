@@ -134,17 +134,16 @@ impl Core {
         job: Job,
         cx: &mut task::Context<'_>,
     ) -> Progress {
-        // First of all: a call that takes its turn is counted by that, and is made.
+        if !thread.has_brief_call() {
+            // SAFETY: by this function's contract.
+            return unsafe { self.start_brief_in_turn(here, thread, job, cx) };
+        }
         // SAFETY: what is lent comes back in this function, before that of any call around it.
         let Some(stack) = (unsafe { self.lend_stack(here) }) else {
             // SAFETY: by this function's contract.
             return unsafe { self.start_brief_otherwise(here, thread, job, cx) };
         };
-        if !thread.take_brief_call() {
-            drop(stack);
-            // SAFETY: by this function's contract.
-            return unsafe { self.start_brief_in_turn(here, thread, job, cx) };
-        }
+        thread.count_brief_call();
         // SAFETY: by this function's contract.
         unsafe { self.make_brief(here, thread, stack, job, cx) }
     }

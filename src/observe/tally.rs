@@ -3,8 +3,8 @@
 //! # Where the numbers come from
 //!
 //! A call on a fast path writes a word anyway that grows by one: the mark, if its slot is ceded, which counts the ways to C and the
-//! frames closed ([`ways`](Totals::new)'s argument); the number of brief calls, by which their turns end. What goes
-//! another way counts itself, and if it moves one of these words besides, it says so here, *before* it does:
+//! frames that were closed; or the number of brief calls, which says when their turn ends. What goes another way counts itself;
+//! and if it moves the mark besides, it says so here, *before* it does:
 //!
 //! ```text
 //!   mark / 4 = calls on the fast path + callbacks + others + frames
@@ -195,7 +195,7 @@ impl Totals {
         in_flight: 0,
     };
 
-    /// What `tally` has, of a thread whose mark was loaded, with acquire, *before* this is called, and has counted so many `ways`.
+    /// What `tally` has, of a thread whose mark was loaded with acquire *before* this is called, and had counted so many `ways`.
     pub(crate) fn new(ways: u64, tally: &Tally) -> Self {
         let not_calls = tally.callbacks.get() + tally.others.get() + tally.frames.get();
         Self {

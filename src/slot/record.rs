@@ -59,8 +59,9 @@ impl Record {
         standby.into_iter().for_each(Standby::release);
     }
 
-    /// What the thread has counted so far (rules 2 and 4 of `observe::tally`).
+    /// What the thread has counted so far, by the rules of `observe::tally`.
     fn counted(&self) -> Totals {
+        // First: rule 2.
         let ways = self.handshake.ways();
         Totals::new(ways, &self.tally)
     }
@@ -98,6 +99,7 @@ struct Registry {
     gone: Totals,
 }
 
+/// Nothing of a user's runs under its lock, neither a subscriber nor a destructor: all that may ask for the metrics, which takes it.
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
     threads: Vec::new(),
     gone: Totals::NONE,

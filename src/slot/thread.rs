@@ -182,13 +182,19 @@ impl ThreadSlot {
         !self.record.handshake.is_lost() && self.allowance.makes_room(made)
     }
 
-    /// Whether a brief call may be made without asking tokio's budget; if so, it is made.
+    /// Whether a brief call may be made without asking tokio's budget.
     #[inline]
-    pub(crate) fn take_brief_call(&self) -> bool {
-        self.brief_turns.take(&self.record.tally.brief)
+    pub(crate) fn has_brief_call(&self) -> bool {
+        self.brief_turns.has_one(&self.record.tally.brief)
     }
 
-    /// A brief call is about to ask tokio's budget, for itself and some more.
+    /// It is made.
+    #[inline]
+    pub(crate) fn count_brief_call(&self) {
+        self.record.tally.brief.add_one();
+    }
+
+    /// A brief call that has asked tokio's budget, for itself and some more, is made.
     pub(crate) fn begin_brief_turn(&self) {
         self.brief_turns
             .begin(&self.record.tally.brief, Instant::now());
@@ -199,12 +205,6 @@ impl ThreadSlot {
         self.handed_off
             .get()
             .or_else(|| self.record.retaken_since())
-    }
-
-    /// A callback is over that has set no mark.
-    #[inline]
-    pub(crate) fn count_callback_without_mark(&self) {
-        self.record.tally.callback_without_mark();
     }
 
     /// The marks of the frame that is open on this thread, for code that is in Rust and goes to C.

@@ -279,3 +279,52 @@ fn set_gauge(to: &dyn Recorder, name: impl Into<KeyName>, labels: Vec<Label>, va
     let gauge = to.register_gauge(&Key::from_parts(name, labels), &METADATA);
     gauge.set(value);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Vec<String> {
+        let of = |family: &Family| match family.kind {
+            Kind::Histogram => ["bucket", "count", "sum"]
+                .map(|part| format!("{}_{part}", family.name))
+                .to_vec(),
+            _ => vec![family.name.to_owned()],
+        };
+        FAMILIES.iter().flat_map(of).collect()
+    }
+
+    #[test]
+    fn names_follow_the_conventions_and_are_distinct() {
+        for family in FAMILIES {
+            let Family { name, kind, .. } = family;
+            assert!(name.starts_with("cede_"));
+            assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
+            assert_eq!(
+                name.ends_with("_bytes"),
+                family.unit == Unit::Bytes,
+                "{name}"
+            );
+            assert_eq!(
+                name.ends_with("_seconds"),
+                family.unit == Unit::Seconds,
+                "{name}"
+            );
+        }
+        let mut distinct = names();
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!(distinct.len(), names().len());
+    }
+
+    #[test]
+    fn what_the_docs_tell_to_watch_is_published() {
+        let docs = include_str!("../production.rs");
+        let words = docs.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let named: Vec<_> = words.filter(|word| word.starts_with("cede_")).collect();
+        assert!(!named.is_empty());
+        for name in named {
+            assert!(names().iter().any(|published| published == name), "{name}");
+        }
+    }
+}

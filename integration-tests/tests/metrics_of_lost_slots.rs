@@ -1,0 +1,81 @@
+//! How frames end is told apart; and calls that lose their slot are timed, those that keep it are not.
+
+use cede::Metrics;
+use cede_fixtures::Gate;
+use cede_fixtures::time::sleep_us;
+use cede_integration_tests::on_worker;
+use cede_integration_tests::process::Watchdog;
+use std::sync::Arc;
+use std::time::Duration;
+
+const CALLS: u64 = 20;
+
+/// C that waits for another task of the only worker: somebody must have taken the slot by then.
+async fn loses_its_slot(long: bool) {
+    let gate = Arc::new(Gate::new());
+    let opener = gate.clone();
+    tokio::spawn(async move { opener.open() });
+    let call = cede::call(|| gate.wait());
+    if long { call.long().await } else { call.await }
+}
+
+fn frames(seen: &Metrics) -> [u64; 3] {
+    let kinds: Vec<_> = seen.reacquires.iter().map(|(_, count)| count).collect();
+    kinds.try_into().unwrap()
+}
+
+/// One test: it counts what the process does.
+#[test]
+fn they_are_counted_by_how_they_came_back_and_timed() {
+    let _watchdog = Watchdog::new("metrics of lost slots");
+    on_worker(1, async {
+        for n in 1..=CALLS {
+            cede::call(|| ()).await;
+            let seen = cede::metrics();
+            assert_eq!(frames(&seen), [n, 0, 0], "nobody took it");
+            assert_eq!(seen.call_duration.in_place.count(), 0);
+        }
+    });
+
+    let before = cede::metrics();
+    on_worker(1, async {
+        for _ in 0..CALLS {
+            loses_its_slot(true).await;
+        }
+    });
+    let seen = cede::metrics();
+    let [same_slot, idle_worker, run_queue] = frames(&seen);
+    assert_eq!((same_slot, idle_worker + run_queue), (CALLS, CALLS));
+    assert_eq!(seen.hand_offs - before.hand_offs, CALLS);
+    assert_eq!(seen.call_duration.long.count(), CALLS);
+    assert_eq!(seen.slot_wait.count(), run_queue, "each was polled again");
+    assert_eq!(seen.untimed_calls().long, 0);
+
+    // A call that sleeps for long is retaken, or the slot was handed off because the last ones were.
+    on_worker(1, async {
+        for _ in 0..CALLS {
+            cede::call(|| sleep_us(20_000)).await;
+        }
+    });
+    let seen = cede::metrics();
+    let durations = &seen.call_duration.in_place;
+    assert_eq!(durations.count(), CALLS);
+    assert_eq!(seen.untimed_calls().in_place, CALLS, "the first ones");
+    let slept = Duration::from_millis(20) * u32::try_from(CALLS).unwrap();
+    assert!(durations.sum() > slept / 2, "{durations:?}");
+    // Nothing of it can be in a bucket of what is far shorter.
+    assert!(durations.quantile(0.5).unwrap() >= Duration::from_millis(16));
+
+    // In a scope, where one call's loss is not the next one's.
+    on_worker(
+        1,
+        cede::scope(async {
+            for _ in 0..CALLS {
+                loses_its_slot(false).await;
+                cede::call(|| ()).await;
+            }
+        }),
+    );
+    let seen = cede::metrics();
+    assert_eq!(seen.call_duration.in_place.count(), 2 * CALLS);
+}
