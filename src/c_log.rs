@@ -103,12 +103,14 @@ use tracing::{Dispatch, Level, Span, dispatcher};
 /// current when the log was made, with the subscriber of that moment. If there was no span either, it goes to the
 /// thread's subscriber and, if there is none, to that of the log.
 ///
-/// A log keeps its span open. One that stays for good, as above, is best made outside of any span, or for its own.
+/// A log keeps its span open, and its subscriber alive. One that stays for good, as above, is best made outside of any span, or for
+/// its own.
 ///
 /// # On what thread, and how long
 ///
 /// The subscriber runs where C logs: under C's frames and locks, on C's stack, and C waits for it. It must not use
-/// the library whose line it takes in, if that has a lock on its log. Lines that it causes on the same thread while it takes in
+/// the library whose line it takes in, if that has a lock on its log. (tracing keeps what a subscriber emits while it takes in
+/// something from coming back to it, but not what C logs then.) Lines that it causes on the same thread while it takes in
 /// another are dropped, so that it does not feed itself.
 ///
 /// Works on every thread, inside and outside of calls and runtimes, also while a thread ends and after a callback has

@@ -277,6 +277,7 @@ fn ask_by_leaving(
         return Err(Refused::NotLocal);
     }
     if !way.is_open(here) {
+        let _errno = errno::Keep::on(false);
         observe::held(context.label());
         // SAFETY: we are in C.
         let task_waker = unsafe { way.task_waker() };

@@ -59,7 +59,8 @@
 //! The last six are recorded at its end. The span is entered while C runs, so it is the parent of what C logs, and its busy time, where
 //! a subscriber computes one, is C's. A callback runs in the span of the task. Dropped or suspended, a call has no span entered. A call
 //! that is looked at takes about half a microsecond more, with a subscriber that does nothing (`tracing_debug_*` among the benches), so
-//! `debug` is for hours, not for years. With the level at `info` a call costs nothing more than without `tracing`.
+//! `debug` is for hours, not for years. A subscriber must not make calls of this crate's where it is told of spans and their
+//! entering: each would be looked at in turn. With the level at `info` a call costs nothing more than without `tracing`.
 //!
 //! # Warnings
 //!

@@ -50,7 +50,7 @@ mod standby;
 mod thread;
 mod turns;
 
-pub(crate) use footing::{Loose, is_loose};
+pub(crate) use footing::{Held, Loose, is_loose};
 pub(crate) use frame::{Frame, FrameGuard, Marks};
 pub(crate) use imprint::Imprint;
 pub(crate) use in_place::InPlace;

@@ -86,3 +86,15 @@ fn its_panic_is_raised_by_the_call() {
         }
     });
 }
+
+/// The thread refers to the stack that the closure runs on, so that is not set aside: the callback would have to park, and is refused.
+#[test]
+fn its_closure_does_not_suspend_the_call() {
+    on_current_thread(async {
+        let registered = Registered::new(-1, |_: c_int| {
+            let answer = cede::callback(std::future::pending::<()>());
+            async move { c_int::from(answer == Err(cede::Refused::WouldStarve)) }
+        });
+        assert_eq!(called_back(&registered, 0).await, 1);
+    });
+}

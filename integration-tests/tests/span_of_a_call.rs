@@ -227,3 +227,33 @@ fn a_layer_that_leaves_calls_out_finds_the_tasks_span() {
         "{events:?}"
     );
 }
+
+#[test]
+fn one_that_finds_no_place_at_first_has_one_span() {
+    let traced = Traced::default();
+    let subscriber = traced.subscriber(LevelFilter::DEBUG);
+    let lane = cede::Lane::builder("narrow")
+        .queue(0)
+        .start()
+        .expect("a thread");
+    let (go_on, told) = std::sync::mpsc::channel::<()>();
+    let calls = async move {
+        let mut first = cede::offload(move || told.recv())
+            .named("first")
+            .on_lane(&lane);
+        first.try_start().expect("there is a place");
+        let mut second = cede::offload(|| ()).named("second").on_lane(&lane);
+        for _ in 0..3 {
+            assert!(second.try_start().is_err(), "the lane is full");
+        }
+        drop(go_on);
+        assert!(first.await.is_err(), "told by nobody");
+        second.await;
+    };
+    on_worker(1, calls.with_subscriber(subscriber));
+    let names = traced
+        .calls()
+        .into_iter()
+        .map(|call| call.fields["name"].clone());
+    assert_eq!(names.collect::<Vec<_>>(), ["first", "second"]);
+}

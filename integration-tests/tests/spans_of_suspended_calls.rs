@@ -1,8 +1,9 @@
 //! No span stays entered across a C stack that is set aside: neither the call's nor what code under C has entered. Both are entered
 //! again when C goes on, on whatever thread that is.
 
-use cede_integration_tests::{Traced, on_current_thread, on_worker, under_c};
+use cede_integration_tests::{Traced, on_current_thread, on_worker, polled, under_c};
 use std::future::Future;
+use std::pin::pin;
 use tokio::sync::oneshot;
 use tracing::instrument::WithSubscriber;
 use tracing::{Instrument, Span, info, info_span};
@@ -88,4 +89,66 @@ fn on_any_thread() {
         calls.with_subscriber(traced.subscriber(LevelFilter::DEBUG)),
     );
     check(&traced);
+}
+
+#[test]
+fn a_span_that_was_entered_twice() {
+    let traced = Traced::default();
+    let calls = async {
+        let (go_on, told) = oneshot::channel::<()>();
+        let call = cede::call(|| {
+            let row = info_span!("row");
+            let waits = || under_c(|| cede::callback(told)).expect("not refused");
+            row.in_scope(|| row.in_scope(waits)).expect("it is told");
+        });
+        let mut call = pin!(call.suspendable());
+        assert!(polled(call.as_mut()).await.is_pending());
+        assert!(Span::current().is_none(), "entered: {:?}", Span::current());
+        go_on.send(()).expect("it waits");
+        call.await;
+        assert!(Span::current().is_none(), "entered: {:?}", Span::current());
+    };
+    on_current_thread(calls.with_subscriber(traced.subscriber(LevelFilter::DEBUG)));
+    let call = traced.call();
+    assert!(call.entered == call.exited && call.is_closed, "{call:?}");
+}
+
+/// Each poll with another subscriber.
+#[test]
+fn a_call_is_exited_with_the_subscriber_that_knows_it() {
+    let (first, second) = (Traced::default(), Traced::default());
+    let [of_first, of_second] = [&first, &second]
+        .map(|traced| tracing::Dispatch::new(traced.subscriber(LevelFilter::DEBUG)));
+    on_current_thread(async {
+        let (go_on, told) = oneshot::channel::<()>();
+        let call = cede::call(|| {
+            under_c(|| cede::callback(tokio::task::yield_now())).expect("not refused");
+            under_c(|| cede::callback(told))
+                .expect("not refused")
+                .expect("it is told");
+        });
+        let mut call = pin!(call.suspendable());
+        assert!(
+            polled(call.as_mut())
+                .with_subscriber(of_first.clone())
+                .await
+                .is_pending()
+        );
+        assert!(
+            polled(call.as_mut())
+                .with_subscriber(of_second)
+                .await
+                .is_pending()
+        );
+        let seen = first.call();
+        assert!(
+            seen.entered == seen.exited,
+            "entered while it is suspended: {seen:?}"
+        );
+        go_on.send(()).expect("it waits");
+        call.await;
+    });
+    let call = first.call();
+    assert!(call.entered == call.exited && call.is_closed, "{call:?}");
+    assert_eq!(second.calls().len(), 0);
 }

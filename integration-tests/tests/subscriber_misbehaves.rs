@@ -210,4 +210,20 @@ fn one_that_changes_errno() {
         let answer = on_worker(1, async { call.await }.with_subscriber(subscriber));
         assert_eq!(answer, (Ok(42), libc::ENOENT));
     }
+    // The event that tells of a callback which cannot suspend its call.
+    let subscriber = Misbehaves::at("event", || {
+        // SAFETY: this thread's.
+        unsafe { *errno() = OURS };
+    });
+    let call = cede::call(|| {
+        futures::executor::block_on(cede::scope(async {
+            // SAFETY: this thread's.
+            unsafe { *errno() = libc::ENOENT };
+            let answer = under_c(|| cede::callback(async { 42 }));
+            // SAFETY: this thread's.
+            (answer, unsafe { *errno() })
+        }))
+    });
+    let answer = on_current_thread(async { call.suspendable().await }.with_subscriber(subscriber));
+    assert_eq!(answer, (Ok(42), libc::ENOENT));
 }

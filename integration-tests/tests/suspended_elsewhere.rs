@@ -3,13 +3,14 @@
 //! One test: the counter of leaks is the process's.
 
 use cede_fixtures::plain::empty;
-use cede_integration_tests::{current_thread, on_current_thread, under_c};
+use cede_integration_tests::{Traced, current_thread, on_current_thread, under_c};
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
+use tracing_subscriber::filter::LevelFilter;
 
 type Suspended = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -59,6 +60,21 @@ fn elsewhere<T: Send>(f: impl FnOnce() -> T + Send) -> T {
 
 #[test]
 fn a_suspended_call_away_from_home() {
+    away_from_home();
+    // And if somebody looks at the calls.
+    let traced = Traced::default();
+    let subscriber = traced.subscriber(LevelFilter::DEBUG);
+    tracing::subscriber::set_global_default(subscriber).expect("the only one");
+    away_from_home();
+    let last = traced
+        .calls()
+        .into_iter()
+        .rfind(|call| call.number("callbacks") > 0);
+    let last = last.expect("the one that was cancelled at home");
+    assert!(last.is_closed && last.entered == last.exited, "{last:?}");
+}
+
+fn away_from_home() {
     // Dropped by another thread.
     leaked_by(|seen| {
         let call = suspended(seen);

@@ -23,9 +23,20 @@ impl Library {
     /// The one of this name.
     pub(super) fn named(name: &'static str) -> &'static Self {
         static LIBRARIES: Mutex<BTreeMap<&str, &Library>> = Mutex::new(BTreeMap::new());
-        lock(&LIBRARIES)
-            .entry(name)
-            .or_insert_with(|| Box::leak(Box::new(Self::new(name))))
+        let mut is_new = false;
+        let library = *lock(&LIBRARIES).entry(name).or_insert_with(|| {
+            is_new = true;
+            Box::leak(Box::new(Self::new(name)))
+        });
+        // Not under the lock: subscribers are asked, who may have a log of their own to make. Until they have answered they are asked
+        // line by line.
+        if is_new {
+            library
+                .sites
+                .iter()
+                .for_each(|&site| callsite::register(site));
+        }
+        library
     }
 
     fn new(name: &'static str) -> Self {
@@ -39,7 +50,7 @@ impl Library {
         ];
         Self {
             name,
-            sites: levels.map(|level| Site::register(target, level)),
+            sites: levels.map(|level| Site::new(target, level)),
         }
     }
 
@@ -73,7 +84,7 @@ const SOMETIMES: u8 = 1;
 const ALWAYS: u8 = 2;
 
 impl Site {
-    fn register(target: &'static str, level: Level) -> &'static Self {
+    fn new(target: &'static str, level: Level) -> &'static Self {
         let site: &'static Self = Box::leak(Box::new(Self {
             metadata: OnceLock::new(),
             level,
@@ -94,7 +105,6 @@ impl Site {
             site.metadata.set(metadata).is_ok(),
             "nobody else has it yet"
         );
-        callsite::register(site);
         site
     }
 

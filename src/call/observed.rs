@@ -81,6 +81,32 @@ impl Observed {
     }
 }
 
+/// A call that is looked at, in a poll: it is in the stage that it would be in if nobody looked. Goes back on drop, also if the poll
+/// unwinds, for C's stack refers to what is shown until C has returned.
+struct Polled<'a> {
+    core: &'a mut Core,
+    observed: Option<Box<Observed>>,
+}
+
+impl<'a> Polled<'a> {
+    fn begin(core: &'a mut Core, mut observed: Box<Observed>) -> Self {
+        *core.stage = replace(&mut observed.stage, Stage::Finished);
+        Self {
+            core,
+            observed: Some(observed),
+        }
+    }
+}
+
+impl Drop for Polled<'_> {
+    fn drop(&mut self) {
+        if let Some(mut observed) = self.observed.take() {
+            observed.stage = replace(&mut *self.core.stage, Stage::Finished);
+            *self.core.stage = Stage::Observed(observed);
+        }
+    }
+}
+
 impl Core {
     /// The first poll of a call that somebody may want to look at.
     ///
@@ -109,22 +135,22 @@ impl Core {
     pub(super) unsafe fn poll_observed(
         &mut self,
         here: &Here,
-        mut observed: Box<Observed>,
+        observed: Box<Observed>,
         cx: &mut task::Context<'_>,
     ) -> Progress {
         let shown = observed.shown.clone();
-        *self.stage = replace(&mut observed.stage, Stage::Finished);
+        let mut polled = Polled::begin(self, observed);
         // SAFETY: the wrapped job is the same at every poll, and there for as long as the call is observed, which is until C has
         // returned; the rest is this function's contract.
-        let progress = unsafe { self.poll_unseen(here, shown.job(), cx) };
+        let progress = unsafe { polled.core.poll_unseen(here, shown.job(), cx) };
         if progress == Progress::Pending {
             if shown.seen.has_left_c() {
-                shown.seen.lose_slot(&self.label);
+                shown.seen.lose_slot(&polled.core.label);
             }
-            observed.stage = replace(&mut *self.stage, Stage::Finished);
-            *self.stage = Stage::Observed(observed);
         } else {
             shown.seen.end();
+            // What is left is the call's own: that it has ended, or a panic to raise.
+            polled.observed = None;
         }
         progress
     }

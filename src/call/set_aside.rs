@@ -28,7 +28,8 @@ where
     /// Several suspended calls share one thread, so they share what C and Rust keep for each thread. errno and C++'s exception
     /// state are kept apart. Everything else that a library keeps per thread is not: error queues (OpenSSL,
     /// libgit2), recursive mutexes (SQLite in serialized mode deadlocks; `SQLITE_CONFIG_MULTITHREAD` is fine), current
-    /// contexts (EGL, CPython, Tcl). Keep them apart with [`Config::on_switch`](crate::Config::on_switch).
+    /// contexts (EGL, CPython, Tcl). Nor are the floating-point environment (rounding, traps) and the signal mask: C that changes them
+    /// sets them back before it calls back. Keep them apart with [`Config::on_switch`](crate::Config::on_switch).
     ///
     /// # Profilers
     ///
@@ -43,10 +44,10 @@ where
     /// points to a frame that is gone, and to use it is **undefined behaviour**. The same is true of everything that is
     /// built on stackful coroutines, and no type can express it. So do not await a callback of a suspendable call from within
     /// a closure that was lent something by a thread-local (`ScopedKey::set`, `LocalKey::with`, `LocalKey::sync_scope`), an
-    /// entered span or handle, or an executor of its own. Rust code that C calls directly has nothing of the kind above it
+    /// entered runtime handle, or an executor of its own, the runtime's own `block_on` among them. (Spans are seen to.) Rust code that C calls directly has nothing of the kind above it
     /// unless `f` has put it there.
     ///
-    /// tokio's own runtimes and tasks, and polls of calls and scopes, are recognised: a callback from within one of them, driven
+    /// Other runtimes of tokio's, its tasks, and polls of calls and scopes are recognised: a callback from within one of them, driven
     /// under C, parks the thread instead of suspending the call, or is refused where to park would starve it.
     ///
     /// Undoes [`migratable`](Self::migratable).
@@ -95,7 +96,7 @@ where
     /// task, and C goes on in the poll that finds it ready. `futures` of the same task go on meanwhile.
     ///
     /// C stays on its thread, and the callback parks the thread as in a plain call, if Rust under C drives an executor of its own
-    /// at that moment, on the same C stack, that is polling a call, a scope or a tokio task, or if a runtime was entered there.
+    /// at that moment, on the same C stack, that is polling a call, a scope or a tokio task, or if another runtime was entered there.
     ///
     /// A suspended call takes a C stack: choose a [`stack_size`](Self::stack_size) that fits if there are to be many. It is address
     /// space; resident is what C has touched, at least a page of 4 KiB. The number of stacks is bounded by memory where guards
@@ -142,7 +143,8 @@ where
     ///    compiled as a library, and reports through a function pointer, mostly satisfies this; look for `errno` around the
     ///    call of the pointer. In Rust put such uses into functions that are `#[inline(never)]` and do not return the address. An
     ///    executor that is driven under C is such a use, of its own thread-locals and, if it polls a call, of this crate's;
-    ///    [`callback`](crate::callback()) is none.
+    ///    [`callback`](crate::callback()) and what a [`Callback`](crate::Callback) gives to C are none. The `block_on` of the runtime that
+    ///    the call is made on is not called under C at all: that it was entered cannot be seen.
     /// 5. **The library is bound to no thread**: it may be entered by one thread and be left by another (no Tcl, no EGL or OpenGL
     ///    context that is current, no CPython, no JVM; SQLite with `SQLITE_CONFIG_MULTITHREAD` or `SQLITE_OPEN_NOMUTEX`, not in
     ///    serialized mode). It keeps no error queue or similar for each thread that it looks at after a callback (OpenSSL, libgit2), or

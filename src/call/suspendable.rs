@@ -224,11 +224,13 @@ impl Call {
                 }
                 Driven::Suspend => {
                     observe::callback_pending(self.context.label(), "the call is suspended");
+                    // First, for the hook may panic.
+                    let spans = spans.and_then(observe::Base::set_aside);
                     self.aside = Some(Aside {
                         asked,
                         answer: None,
                         word: config::get().on_switch.map(|hook| (hook.leave)()),
-                        spans: spans.and_then(observe::Base::set_aside),
+                        spans,
                         _counted: Counted::new(&gauge::SUSPENDED_CALLS),
                     });
                     return Poll::Pending;

@@ -92,8 +92,8 @@ use std::rc::Rc;
 /// | [`Callback::shared_leaf`] | `Fn(…) -> R`, `Sync` | under C, on any thread | allowed |
 /// | [`CLog::callback`](crate::CLog::callback) | `Fn(&CLog, …) -> R`, `Sync` | under C, on any thread | allowed |
 ///
-/// The first two run under calls that keep to their thread, which every `call` does that there is now; under one that may change
-/// threads at a callback, and under offloaded ones, they are refused ([`Refused::NotLocal`]), because on stable Rust no bound says that the futures of an
+/// The first two run under calls that keep to their thread; under one that may change threads at a callback
+/// ([`migratable`](crate::Call::migratable)), and under offloaded ones, they are refused ([`Refused::NotLocal`]), because on stable Rust no bound says that the futures of an
 /// async closure are `Send`. `sendable` is for both.
 ///
 /// # Where C takes the user data

@@ -57,19 +57,23 @@ pub(crate) fn lend<R>(key: TypeId, what: NonNull<()>, f: impl FnOnce() -> R) -> 
             self.0.0.set(self.1);
         }
     }
-    with_list(|list| {
-        let entry = Lent {
-            key,
-            what,
-            outer: list.0.get(),
-        };
-        let _entered = Entered(list, list.0.replace(&raw const entry));
-        f()
-    })
+    let list = list();
+    // SAFETY: that of a call whose C frames are below, or that of this thread: there until `f` has returned. What runs on a stack that
+    // may be left has a call's, which goes where the stack goes.
+    let list = unsafe { list.as_ref() };
+    let entry = Lent {
+        key,
+        what,
+        outer: list.0.get(),
+    };
+    let _entered = Entered(list, list.0.replace(&raw const entry));
+    f()
 }
 
 /// What is lent under this key, seen from code under C.
-#[inline]
+///
+/// Never inlined: whoever calls this twice may be on another thread by then (see [`here`](crate::here)).
+#[inline(never)]
 pub(crate) fn find(key: TypeId) -> Option<NonNull<()>> {
     with_current(|mut context| {
         while let Some(call) = context {
@@ -96,10 +100,11 @@ fn find_in(list: &List, key: TypeId) -> Option<NonNull<()>> {
     None
 }
 
-/// Lends the list of the stack that the caller is on.
-fn with_list<R>(f: impl FnOnce(&List) -> R) -> R {
+/// The list of the stack that the caller is on. Never inlined, as [`find`].
+#[inline(never)]
+fn list() -> NonNull<List> {
     with_current(|context: Option<&Context>| match context {
-        Some(call) => f(&call.extras().lent),
-        None => LENT.with(f),
+        Some(call) => NonNull::from(&call.extras().lent),
+        None => LENT.with(|list| NonNull::from(list)),
     })
 }

@@ -117,11 +117,14 @@ impl Seen {
     #[inline(never)]
     pub(crate) fn begin_callback(&self) -> bool {
         self.callback_began.store(self.now(), Ordering::Relaxed);
-        let is_current = caught(|| Span::current().id() == self.span.id());
-        let is_current = is_current.unwrap_or_else(|payload| {
-            discard(payload);
-            false
+        // Asked of the span's own subscriber, which need not be the thread's by now.
+        let is_current = self.span.with_subscriber(|(id, subscriber)| {
+            caught(|| subscriber.current_span().id() == Some(id)).unwrap_or_else(|payload| {
+                discard(payload);
+                false
+            })
         });
+        let is_current = is_current.unwrap_or(false);
         if is_current {
             self.exit();
         }
@@ -134,7 +137,7 @@ impl Seen {
         if was_exited {
             self.enter();
         }
-        let took = self.now() - self.callback_began.load(Ordering::Relaxed);
+        let took = self.now().saturating_sub(get(&self.callback_began));
         self.in_callbacks.fetch_add(took, Ordering::Relaxed);
         self.callbacks.fetch_add(1, Ordering::Relaxed);
     }

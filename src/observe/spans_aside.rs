@@ -13,7 +13,8 @@ use tracing::span::Id;
 /// How many spans are exited at most: a subscriber may say that one is current whatever we do.
 const MOST: usize = 64;
 
-/// The span that is current where C is entered, to tell those that are entered under C.
+/// The span that is current where C is entered, to tell those that are entered under C. One of those that is the same span once more
+/// is not told from it, and stays entered.
 pub(crate) struct Base(Option<Id>);
 
 impl Base {
@@ -30,7 +31,7 @@ impl Base {
         let spans = dispatcher::get_default(|subscriber| {
             let mut ids = Vec::new();
             while let Some(id) = current(subscriber) {
-                if Some(&id) == self.0.as_ref() || ids.last() == Some(&id) || ids.len() == MOST {
+                if Some(&id) == self.0.as_ref() || ids.len() == MOST {
                     break;
                 }
                 caught(|| subscriber.exit(&id)).unwrap_or_else(discard);

@@ -182,8 +182,11 @@ where
     }
 
     fn submit(&self, lane: Option<&str>) -> bool {
-        if let Some(carried) = Carried::current(&self.label, lane) {
-            let _ = self.carried.set(carried);
+        // Once: a call that finds no place tries again, and has been in line since the first time.
+        if self.carried.get().is_none() {
+            if let Some(carried) = Carried::current(&self.label, lane) {
+                let _ = self.carried.set(carried);
+            }
         }
         *lock(&self.submitted) = Some(Instant::now());
         self.life.submit(Ticket::new(self.label)).is_none()

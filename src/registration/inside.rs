@@ -3,6 +3,8 @@
 //!
 //! While a callback's closure runs, and while its future is polled, a link lies on the stack of the poll, and a thread-local points to the innermost link.
 
+use crate::here;
+use crate::slot::Held;
 use crate::token::table::Key;
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -27,9 +29,16 @@ impl Drop for Entered {
     }
 }
 
-/// Runs `f` inside a callback of registration `key`.
-#[inline]
+/// Runs `f` inside a callback of registration `key`. If that is on a stack that may be set aside it is not, meanwhile: the link lies
+/// there.
 pub(super) fn enter<R>(key: Key, f: impl FnOnce() -> R) -> R {
+    here::with(|here| {
+        let _held = Held::enter(here);
+        enter_held(key, f)
+    })
+}
+
+fn enter_held<R>(key: Key, f: impl FnOnce() -> R) -> R {
     let link = Link {
         key,
         outer: INNERMOST.get(),

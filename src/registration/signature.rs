@@ -52,6 +52,7 @@ macro_rules! signatures {
             type Arguments = ($($P,)*);
 
             fn data_first<H: Handle<Self>>() -> Self::DataFirst {
+                #[inline(never)]
                 extern "C" fn enter<H, R, $($P),*>(data: *mut c_void, $($p: $P),*) -> R
                 where
                     R: 'static,
@@ -64,6 +65,7 @@ macro_rules! signatures {
             }
 
             fn data_last<H: Handle<Self>>() -> Self::DataLast {
+                #[inline(never)]
                 extern "C" fn enter<H, R, $($P),*>($($p: $P,)* data: *mut c_void) -> R
                 where
                     R: 'static,

@@ -52,13 +52,13 @@ pub(crate) fn is_loose(here: &Here) -> bool {
     here.footing.get() == Footing::Loose
 }
 
-/// A poll of ours runs on such a stack, until this drops.
+/// A poll of ours runs on such a stack, or something that the thread refers to lies there, until this drops.
 #[must_use]
-pub(super) struct Held<'a>(&'a Here);
+pub(crate) struct Held<'a>(&'a Here);
 
 impl<'a> Held<'a> {
     /// `None` if there is nothing to hold.
-    pub(super) fn enter(here: &'a Here) -> Option<Self> {
+    pub(crate) fn enter(here: &'a Here) -> Option<Self> {
         is_loose(here).then(|| {
             here.footing.set(Footing::Held);
             Self(here)

@@ -12,6 +12,7 @@ use crate::observe::Tally;
 use std::cell::{Cell, RefCell};
 use std::ptr::null;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{RawWakerVTable, Waker};
 use std::time::Instant;
 
@@ -24,7 +25,7 @@ pub(crate) struct ThreadSlot {
     yields: Cell<bool>,
     /// What wakes the scope that is being polled. To be compared, not used: it may be gone.
     scope_waker: Cell<Option<(*const (), &'static RawWakerVTable)>>,
-    /// Counts the polls of scopes on this thread; zero before the first.
+    /// Numbers the polls of scopes on this thread. Never zero after the first.
     scope_poll: Cell<u8>,
     pub(super) known: RefCell<KnownJob>,
     /// Frames that have ended without the slot.
@@ -43,13 +44,20 @@ thread_local! {
         allowance: const { Allowance::none() },
         yields: const { Cell::new(false) },
         scope_waker: const { Cell::new(None) },
-        scope_poll: const { Cell::new(0) },
+        scope_poll: Cell::new(first_scope_poll()),
         known: RefCell::default(),
         losses: const { Cell::new(0) },
         handed_off: const { Cell::new(None) },
         brief_turns: const { Turns::new() },
         signals: SignalMask::current(),
     };
+}
+
+/// Where a thread begins to number polls. A scope that has lost its slot goes on on another thread, where a call must not take
+/// the first few polls for the one in which it was put off: so threads begin far apart.
+fn first_scope_poll() -> u8 {
+    static NEXT: AtomicU8 = AtomicU8::new(0);
+    NEXT.fetch_add(97, Ordering::Relaxed)
 }
 
 impl Drop for ThreadSlot {

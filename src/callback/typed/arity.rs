@@ -133,6 +133,8 @@ macro_rules! bodies {
     };
 }
 
+// Never inlined: C calls them by their address, and Rust that does so under a call that changes threads must not find
+// thread-locals for them once and for all (see `here`).
 macro_rules! trampolines {
     ($($A:ident $a:ident),*) => {
         impl<K, D, $($A),*> Signature<K, D> for ($($A,)*)
@@ -145,6 +147,7 @@ macro_rules! trampolines {
             type Bare = unsafe extern "C" fn($($A),*) -> K::Output;
 
             fn data_first() -> Self::DataFirst {
+                #[inline(never)]
                 unsafe extern "C" fn trampoline<K, D, $($A),*>(
                     data: *mut c_void,
                     $($a: $A),*
@@ -161,6 +164,7 @@ macro_rules! trampolines {
             }
 
             fn data_last() -> Self::DataLast {
+                #[inline(never)]
                 unsafe extern "C" fn trampoline<K, D, $($A),*>(
                     $($a: $A,)*
                     data: *mut c_void,
@@ -177,6 +181,7 @@ macro_rules! trampolines {
             }
 
             fn data_in<G: Fn(&Self) -> *mut c_void + Copy>() -> Self::Bare {
+                #[inline(never)]
                 unsafe extern "C" fn trampoline<K, D, G, $($A),*>($($a: $A),*) -> K::Output
                 where
                     K: Body<($($A,)*)>,
@@ -197,6 +202,7 @@ macro_rules! trampolines {
             where
                 D: Clone + Sync + 'static,
             {
+                #[inline(never)]
                 unsafe extern "C" fn trampoline<K, D, $($A),*>($($a: $A),*) -> K::Output
                 where
                     K: Body<($($A,)*)>,
