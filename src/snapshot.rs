@@ -10,7 +10,7 @@ use crate::lane::{self, LaneMetrics};
 use crate::observe::{self, ByMode, Histogram, counter, gauge};
 use crate::slot;
 
-/// What the crate has done and has, process-wide, at one moment. Taken by [`metrics`].
+/// What the crate has done and has, process-wide, at one moment. Taken by [`metrics`](metrics()).
 ///
 /// # How exact it is
 ///
