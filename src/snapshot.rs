@@ -46,8 +46,8 @@ pub struct Metrics {
     pub slot_wait: Histogram,
     /// Calls in flight in place: their C, or a callback of theirs, is on the stack of a thread.
     pub in_place_calls: usize,
-    /// Callbacks ever that got as far as the task and are over: answered, panicked, or refused there, because to wait would starve or
-    /// the call was dropped. Neither leaves, which run right there, nor [`foreign_callbacks`](Self::foreign_callbacks).
+    /// Callbacks ever whose future was polled, whatever came of it; one that waits still may be missing. Neither leaves, which run right
+    /// there, nor [`foreign_callbacks`](Self::foreign_callbacks).
     pub callbacks: u64,
     /// Those among them that were not ready at their first poll.
     pub callbacks_waited: u64,

@@ -152,7 +152,7 @@ published! {
     "cede_calls_abandoned_total" Counter Count [""]
         "calls that were abandoned with C running" |seen| one(seen.abandoned_calls_ever);
     "cede_callbacks_total" Counter Count [""]
-        "callbacks that are over" |seen| one(seen.callbacks);
+        "callbacks whose future was polled" |seen| one(seen.callbacks);
     "cede_callbacks_waited_total" Counter Count [""]
         "of those, the ones that were not ready at once" |seen| one(seen.callbacks_waited);
     "cede_callbacks_foreign_total" Counter Count [""]
