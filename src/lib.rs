@@ -44,7 +44,7 @@
 //! - [`offload()`] runs C on another thread, its future free to be dropped: [`Cancel`] says what becomes of C,
 //!   [`cancellable`](Offload::cancellable) has it both ways, [`drain`] waits for what was left behind. A [`Lane`] is a thread, or
 //!   some, for a library that is bound to one.
-//! - [`Config`] and [`StandbyThreads`] are the settings, [`metrics`] the counters. What an operator
+//! - [`Config`] and [`StandbyThreads`] are the settings, [`metrics`](metrics()) the counters. What an operator
 //!   sees, and should do, is on a page of its own: [`production`].
 //!
 //! # Closures for C

@@ -10,7 +10,7 @@ use crate::lane::{self, LaneMetrics};
 use crate::observe::{self, ByMode, Histogram, counter, gauge};
 use crate::slot;
 
-/// What the crate has done and has, process-wide, at one moment. Taken by [`metrics`].
+/// What the crate has done and has, process-wide, at one moment. Taken by [`metrics`](metrics()).
 ///
 /// # How exact it is
 ///
@@ -46,8 +46,8 @@ pub struct Metrics {
     pub slot_wait: Histogram,
     /// Calls in flight in place: their C, or a callback of theirs, is on the stack of a thread.
     pub in_place_calls: usize,
-    /// Callbacks ever that got as far as the task and are over: answered, panicked, or refused there, because to wait would starve or
-    /// the call was dropped. Neither leaves, which run right there, nor [`foreign_callbacks`](Self::foreign_callbacks).
+    /// Callbacks ever whose future was polled, whatever came of it; one that waits still may be missing. Neither leaves, which run right
+    /// there, nor [`foreign_callbacks`](Self::foreign_callbacks).
     pub callbacks: u64,
     /// Those among them that were not ready at their first poll.
     pub callbacks_waited: u64,
@@ -147,10 +147,10 @@ impl Metrics {
 
 /// Reads the crate's counters, gauges and histograms.
 ///
-/// May be called from anywhere and by any thread, also under C. It waits for no call: the locks it takes, one after the other (of the
-/// list of threads, of the lanes), are held for a few instructions each time, and nothing of a user's runs under them. It takes
-/// about a microsecond, and some 50 ns more for each thread that makes calls: for a look every second, or a thousand a second, not
-/// for every call.
+/// May be called from anywhere and by any thread, also under C and by a subscriber. It waits for no call: the locks it takes, one
+/// after the other (of the list of threads, of the lanes), are held for a few instructions each time, and nothing of a user's runs
+/// under them. It takes about a microsecond (measured, see the crate's benches), and some cache misses more for each thread that
+/// makes calls: for a look now and then, not for every call.
 pub fn metrics() -> Metrics {
     // What ends is read before what begins, so that a call is not seen to have ended before it began.
     let call_duration = ByMode::from_fn(|mode| observe::call_duration(mode).get());

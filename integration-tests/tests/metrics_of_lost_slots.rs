@@ -6,7 +6,7 @@ use cede_fixtures::time::sleep_us;
 use cede_integration_tests::on_worker;
 use cede_integration_tests::process::Watchdog;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const CALLS: u64 = 20;
 
@@ -17,6 +17,28 @@ async fn loses_its_slot(long: bool) {
     tokio::spawn(async move { opener.open() });
     let call = cede::call(|| gate.wait());
     if long { call.long().await } else { call.await }
+}
+
+/// Retaken calls after ones that handed their slot off, and calls that begin without a slot, under another's callback: what was
+/// before them is not theirs. How long they took at most.
+async fn after_others() -> Duration {
+    let mut took = Duration::ZERO;
+    for _ in 0..CALLS {
+        loses_its_slot(true).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let began = Instant::now();
+        loses_its_slot(false).await;
+        took += began.elapsed();
+
+        let slept = cede::call(|| {
+            sleep_us(2000);
+            let began = Instant::now();
+            cede::callback(cede::call(|| ())).unwrap();
+            began.elapsed()
+        });
+        took += slept.long().await;
+    }
+    took
 }
 
 fn frames(seen: &Metrics) -> [u64; 3] {
@@ -76,6 +98,12 @@ fn they_are_counted_by_how_they_came_back_and_timed() {
             }
         }),
     );
-    let seen = cede::metrics();
-    assert_eq!(seen.call_duration.in_place.count(), 2 * CALLS);
+    let before = cede::metrics().call_duration.in_place;
+    assert_eq!(before.count(), 2 * CALLS);
+
+    let took = on_worker(1, after_others());
+    let after = cede::metrics().call_duration.in_place;
+    assert_eq!(after.count() - before.count(), 2 * CALLS);
+    let timed = after.sum() - before.sum();
+    assert!(timed <= took, "{timed:?} of {took:?}");
 }

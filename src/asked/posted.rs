@@ -47,6 +47,11 @@ impl Posted {
         self.asked.poll(cx)
     }
 
+    /// Whether it was polled before.
+    pub(crate) fn was_pending(&self) -> bool {
+        self.was_pending
+    }
+
     /// Notes that it is not ready. Whether that is news.
     pub(crate) fn note_pending(&mut self) -> bool {
         !std::mem::replace(&mut self.was_pending, true)

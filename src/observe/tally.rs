@@ -30,19 +30,22 @@
 //! 4. All that is read is read, and what a thread leaves behind is added to the rest, under the lock of the registry of threads
 //!    (`slot::record`): nothing is lost or seen twice.
 //!
+//! `integration-tests/tests/tally_loom.rs` runs rule 2 through every interleaving.
+//!
 //! What is in flight goes up and down, perhaps on different threads for one call: only the sum over all threads has a meaning.
 
 use super::by_mode::ByMode;
 use crate::label::CallMode;
+use crate::sync::{AtomicU64, Ordering};
+use std::array;
 use std::ops::AddAssign;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A number that one thread writes (rule 1).
 #[derive(Debug)]
 pub(crate) struct Count(AtomicU64);
 
 impl Count {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
@@ -84,14 +87,14 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             callbacks: Count::new(),
             brief: Count::new(),
             others: Count::new(),
             frames: Count::new(),
             kept: Count::new(),
-            calls: [const { Count::new() }; IN_PLACE],
+            calls: array::from_fn(|_| Count::new()),
             callbacks_without_mark: Count::new(),
             callbacks_waited: Count::new(),
             came_back: Count::new(),

@@ -23,7 +23,7 @@ use crate::label::Label;
 use crate::lane::Job;
 use crate::observe::{self, Seen};
 use crate::panic::{Payload, caught, discard, never_unwinds};
-use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering, lock};
+use crate::sync::{AtomicU32, Mutex, Ordering, lock};
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{self, Waker};
@@ -64,8 +64,6 @@ pub(super) struct Flight<F, R> {
     repeats: AtomicU32,
     /// When the call was put where a thread finds it.
     submitted: Mutex<Option<Instant>>,
-    /// Whether what C waits for was not ready when it was polled.
-    waited: AtomicBool,
     /// From the first callback on a blocking thread, until C has returned.
     registered: Mutex<Option<Registered>>,
     this: Weak<Self>,
@@ -85,7 +83,6 @@ where
             grip,
             repeats: AtomicU32::new(0),
             submitted: Mutex::default(),
-            waited: AtomicBool::new(false),
             registered: Mutex::default(),
             this: this.clone(),
         })
@@ -131,6 +128,9 @@ where
 
     /// The task: polls what C waits for. Whether C goes on.
     fn poll_callback(&self, mut posted: Posted, cx: &mut task::Context<'_>) -> bool {
+        if !posted.was_pending() {
+            observe::counter::CALLBACKS_ELSEWHERE.add(1);
+        }
         let polled = {
             let _serving = Serving::enter(self.this());
             // To unwind would leave C waiting for ever, and with a future that somebody else may use.
@@ -141,7 +141,7 @@ where
             Polled::Panicked(payload) => self.life.answer(Answer::Panicked(payload)),
             Polled::Pending => {
                 if posted.note_pending() {
-                    self.waited.store(true, Ordering::Relaxed);
+                    observe::counter::CALLBACKS_ELSEWHERE_WAITED.add(1);
                     observe::callback_pending(&self.label, "C's thread waits");
                 }
                 match self.life.keep_asking(posted) {

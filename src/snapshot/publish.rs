@@ -17,7 +17,7 @@ struct Family {
     kind: Kind,
     unit: Unit,
     meaning: &'static str,
-    read: fn(&Metrics) -> Vec<Sample>,
+    read: fn(&Metrics) -> Vec<Sample<'_>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,46 +28,46 @@ enum Kind {
 }
 
 /// One value, with its label if the family has one.
-struct Sample {
+struct Sample<'a> {
     label: Option<Label>,
-    value: Value,
+    value: Value<'a>,
 }
 
-enum Value {
+enum Value<'a> {
     Count(u64),
     Gauge(f64),
-    Histogram(Histogram),
+    Histogram(&'a Histogram),
 }
 
-impl From<u64> for Value {
+impl From<u64> for Value<'_> {
     fn from(count: u64) -> Self {
         Self::Count(count)
     }
 }
 
-impl From<usize> for Value {
+impl From<usize> for Value<'_> {
     fn from(size: usize) -> Self {
         Self::Gauge(size as f64)
     }
 }
 
-impl From<&Histogram> for Value {
-    fn from(histogram: &Histogram) -> Self {
-        Self::Histogram(histogram.clone())
+impl<'a> From<&'a Histogram> for Value<'a> {
+    fn from(histogram: &'a Histogram) -> Self {
+        Self::Histogram(histogram)
     }
 }
 
-fn one(value: impl Into<Value>) -> Vec<Sample> {
+fn one<'a>(value: impl Into<Value<'a>>) -> Vec<Sample<'a>> {
     vec![Sample {
         label: None,
         value: value.into(),
     }]
 }
 
-fn labelled<N: Into<SharedString>, V: Into<Value>>(
+fn labelled<'a, N: Into<SharedString>, V: Into<Value<'a>>>(
     label: &'static str,
     values: impl IntoIterator<Item = (N, V)>,
-) -> Vec<Sample> {
+) -> Vec<Sample<'a>> {
     let sample = |(name, value): (N, V)| Sample {
         label: Some(Label::new(label, name)),
         value: value.into(),
@@ -152,7 +152,7 @@ published! {
     "cede_calls_abandoned_total" Counter Count [""]
         "calls that were abandoned with C running" |seen| one(seen.abandoned_calls_ever);
     "cede_callbacks_total" Counter Count [""]
-        "callbacks that are over" |seen| one(seen.callbacks);
+        "callbacks whose future was polled" |seen| one(seen.callbacks);
     "cede_callbacks_waited_total" Counter Count [""]
         "of those, the ones that were not ready at once" |seen| one(seen.callbacks_waited);
     "cede_callbacks_foreign_total" Counter Count [""]
@@ -197,7 +197,7 @@ published! {
 }
 
 /// Something of every lane, by name. Those that were published before and are no more have nothing.
-fn lanes(seen: &Metrics, of: impl Fn(&LaneMetrics) -> usize) -> Vec<Sample> {
+fn lanes(seen: &Metrics, of: impl Fn(&LaneMetrics) -> usize) -> Vec<Sample<'static>> {
     static NAMES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let mut by_name: BTreeMap<String, usize> = {
         let mut names = lock(&NAMES);
@@ -220,7 +220,7 @@ impl Family {
             match value {
                 Value::Count(count) => set_counter(to, self.name, labels, count),
                 Value::Gauge(value) => set_gauge(to, self.name, labels, value),
-                Value::Histogram(histogram) => self.write_histogram(&histogram, &labels, to),
+                Value::Histogram(histogram) => self.write_histogram(histogram, &labels, to),
             }
         }
     }

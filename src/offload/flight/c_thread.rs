@@ -14,7 +14,7 @@ use crate::offload::life::{Finished, Step};
 use crate::offload::shutdown::{self, Cancellable};
 use crate::panic::{Payload, caught, discard, never_unwinds};
 use crate::stack::Outcome;
-use crate::sync::{Ordering, lock};
+use crate::sync::lock;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -65,14 +65,6 @@ where
         };
         queue_wait.record(now.saturating_duration_since(submitted));
         now
-    }
-
-    /// C thread: a callback is over.
-    fn count_callback(&self) {
-        observe::counter::CALLBACKS_ELSEWHERE.add(1);
-        if self.waited.swap(false, Ordering::Relaxed) {
-            observe::counter::CALLBACKS_ELSEWHERE_WAITED.add(1);
-        }
     }
 
     /// C thread: what C waits for goes to the task. Returns when it is answered.
@@ -156,7 +148,6 @@ where
             drop(WakeOnDrop(waker));
             self.wait_for_answer()
         });
-        self.count_callback();
         match answer {
             Answer::Done => Ok(()),
             Answer::Refused(why) => Err(why),
