@@ -3,6 +3,7 @@
 mod core;
 mod future_ext;
 mod home;
+mod limited;
 mod observed;
 mod run;
 mod scope;
@@ -153,7 +154,8 @@ where
 
     /// Does not cede the slot: for C that takes less than a few microseconds and never blocks.
     ///
-    /// Nothing watches such a call: while it lasts, its worker's other tasks wait. A callback that is not ready at once
+    /// Nothing is done about such a call: while it lasts, its worker's other tasks wait. If it lasts longer than
+    /// [`Config::brief_limit`](crate::Config::brief_limit), a warning says so. A callback that is not ready at once
     /// hands the slot off all the same. Undoes [`long`](Self::long).
     pub fn brief(mut self) -> Self {
         self.core.label().manner.mode = Mode::Brief;

@@ -3,6 +3,7 @@
 use crate::panic::{caught, discard};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::runtime::Builder;
 
 static CONFIG: OnceLock<Config> = OnceLock::new();
@@ -48,6 +49,8 @@ pub struct Config {
     pub(crate) guards: Guards,
     pub(crate) on_switch: Option<SwitchHook>,
     pub(crate) cancel_signal: Option<i32>,
+    pub(crate) slow_after: Duration,
+    pub(crate) brief_limit: Duration,
     pub(crate) standby_threads: StandbyThreads,
 }
 
@@ -66,6 +69,8 @@ impl Config {
             guards: Guards::Auto,
             on_switch: None,
             cancel_signal: None,
+            slow_after: Duration::from_secs(1),
+            brief_limit: Duration::from_millis(100),
             standby_threads: StandbyThreads::new(),
         }
     }
@@ -112,6 +117,26 @@ impl Config {
     /// A signal that has a handler by then is not taken.
     pub fn cancel_signal(mut self, signal: i32) -> Self {
         self.cancel_signal = Some(signal);
+        self
+    }
+
+    /// How long C may run, or a callback keep C's thread waiting, before that is worth a warning. Default: one second.
+    /// [`Duration::MAX`] turns these warnings off.
+    ///
+    /// C is slow if it has run for so long without calling back: the time in callbacks, and in a lane's line, is not C's. A `WARN`
+    /// event, `slow call`, says so while C runs, once a call, with its name, location, mode and age, the thread's id and the system call
+    /// that it sits in; another one, `slow call has returned`, when it has. A thread of the crate's own looks for such calls a few times in
+    /// this period, and sleeps while none is in progress. Calls may have limits of their own
+    /// ([`Offload::slow_after`](crate::Offload::slow_after)).
+    pub fn slow_after(mut self, limit: Duration) -> Self {
+        self.slow_after = limit;
+        self
+    }
+
+    /// How long a [`brief`](crate::Call::brief) call may run before that is worth a warning, in the same way: `brief call is not
+    /// brief`. Default: 100 ms. [`Duration::MAX`] turns these warnings off.
+    pub fn brief_limit(mut self, limit: Duration) -> Self {
+        self.brief_limit = limit;
         self
     }
 

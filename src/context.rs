@@ -29,6 +29,7 @@ use crate::stack::{Below, Outcome};
 use std::cell::{Cell, OnceCell};
 use std::mem::MaybeUninit;
 use std::ptr::{NonNull, null};
+use std::sync::atomic::{Ordering, compiler_fence};
 use std::task::Waker;
 
 /// Where C runs, and so how a callback reaches the task side.
@@ -68,8 +69,11 @@ impl Away {
 }
 
 /// One running call.
+#[repr(C)]
 pub(crate) struct Context {
     /// Not a copy: it was written a moment ago, word by word, and to copy it as a whole would wait for that.
+    ///
+    /// The first field, for those who see from outside where a context lies ([`Shown`](crate::here::Shown)).
     label: NonNull<Label>,
     /// The ground of nearly every call, [`Ground::CStack`]. To write one word is all that it takes to make it known.
     below: Option<Below>,
@@ -82,6 +86,8 @@ pub(crate) struct Context {
     /// What the thread-local pointed to before.
     outer: Cell<*const ()>,
 }
+
+const _: () = assert!(std::mem::offset_of!(Context, label) == 0);
 
 #[derive(Default)]
 struct Extras {
@@ -267,6 +273,8 @@ impl Drop for Entered<'_> {
     #[inline]
     fn drop(&mut self) {
         self.here.shown.set_call(self.context.outer.get());
+        // Whoever has seen the call there finds it gone before anything else is written where it was, or asked about it.
+        compiler_fence(Ordering::SeqCst);
     }
 }
 

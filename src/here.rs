@@ -28,7 +28,7 @@ pub(crate) struct Here {
 
 /// What other threads may look at, for as long as this one runs. It alone writes, with plain stores.
 pub(crate) struct Shown {
-    /// `context`: the call whose C frames are below, or null.
+    /// `context`: the call whose C frames are below, or null. Its first word points to its [`Label`](crate::label::Label).
     call: AtomicPtr<()>,
     /// `stack`: how many of the thread's idle stacks are lent. Here, because it is written when `call` is.
     lent: AtomicUsize,
@@ -45,6 +45,11 @@ impl Shown {
     #[inline(always)]
     pub(crate) fn call(&self) -> *const () {
         self.call.load(Ordering::Relaxed)
+    }
+
+    /// The same, for another thread.
+    pub(crate) fn call_from_outside(&self) -> *const () {
+        self.call.load(Ordering::Acquire)
     }
 
     /// Whatever was written to the call before is seen by who sees the call.

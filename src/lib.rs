@@ -44,7 +44,8 @@
 //! - [`offload()`] runs C on another thread, its future free to be dropped: [`Cancel`] says what becomes of C,
 //!   [`cancellable`](Offload::cancellable) has it both ways, [`drain`] waits for what was left behind. A [`Lane`] is a thread, or
 //!   some, for a library that is bound to one.
-//! - [`Config`] and [`StandbyThreads`] are the settings, [`metrics`](metrics()) the counters. What an operator
+//! - [`Config`] and [`StandbyThreads`] are the settings, [`metrics`](metrics()) the counters. Slow calls are warned of
+//!   ([`Config::slow_after`]). What an operator
 //!   sees, and should do, is on a page of its own: [`production`].
 //!
 //! # Closures for C
@@ -161,6 +162,7 @@
 //! | retake | what the monitor does to the slot of a call that lasts |
 //! | frame | one open `block_in_place`: the span in which a slot is ceded |
 //! | mark | where the owner of a frame is: odd in C, even in Rust |
+//! | watchdog | the thread that says which calls are slow |
 //! | standby thread | takes over as a worker when a slot is retaken or handed off |
 //! | C stack | where C runs |
 //! | suspend, resume | a C stack whose task returns `Pending` |
@@ -188,11 +190,13 @@
 #![warn(clippy::multiple_unsafe_ops_per_block)]
 
 mod asked;
+mod background;
 mod c_log;
 mod call;
 mod callback;
 mod config;
 mod context;
+mod doze;
 mod errno;
 mod error;
 mod here;
@@ -207,7 +211,9 @@ mod slot;
 mod snapshot;
 mod stack;
 mod sync;
+mod tid;
 mod token;
+mod watchdog;
 
 pub use c_log::{CLine, CLog};
 pub use call::{Call, FutureExt, Scope, call, scope, spawn};

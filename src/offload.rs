@@ -21,7 +21,7 @@
 //! | [`cancel`], [`signal`], [`alarm`] | interruptions, and their repetition |
 //! | [`serving`] | calls from within a callback of another |
 //! | [`shutdown`] | runtimes that end with their threads in C |
-//! | [`roll`], [`drain`] | what is in flight |
+//! | [`roll`], [`drain`], [`course`] | what is in flight |
 //! | [`pool`], [`crate::lane`] | where C is run |
 //!
 //! # What may happen, and what comes of it
@@ -44,6 +44,7 @@ mod awaited;
 mod cancel;
 mod cancellable;
 mod carried;
+mod course;
 mod drain;
 mod flight;
 mod life;
@@ -68,6 +69,7 @@ use std::mem::replace;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Runs C on another thread: awaits `f`, a closure that calls blocking C functions.
 ///
@@ -199,6 +201,24 @@ where
     #[track_caller]
     pub fn on_cancel(mut self, policy: Cancel) -> Self {
         self.plan().policy = policy;
+        self
+    }
+
+    /// How long C may run, or wait for a callback, before that is worth a warning, instead of
+    /// [`Config::slow_after`](crate::Config::slow_after). [`Duration::MAX`] for never.
+    ///
+    /// It is a warning, not a deadline: nothing is done to C.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let vacuum = cede::offload(|| unsafe { libc::usleep(1000) }).named("vacuum");
+    /// assert_eq!(vacuum.slow_after(Duration::from_secs(60)).await, 0);
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn slow_after(mut self, limit: Duration) -> Self {
+        self.plan().slow_after = Some(limit);
         self
     }
 

@@ -26,19 +26,19 @@
 //!    recognised and nothing is ceded; and a worker whose very first call is made with another multi-thread runtime's
 //!    handle entered is taken for one of that runtime's.
 //!
-//! The parts: [`handshake`] and `doze` are the pure protocols, `record` what the monitor sees of a thread, [`core`]
-//! tokio's hand-off, `standby` the thread that takes over, `life` the runtime it works for, `monitor` the scan. Of the owner,
+//! The parts: [`handshake`] is the pure protocol, `record` what others see of a thread, [`core`] tokio's hand-off,
+//! `standby` the thread that takes over, `life` the runtime it works for, `monitor` the scan, `in_c` the watchdog's. Of the owner,
 //! [`thread`] is what it knows, `job` how it finds out what it is, `frame` where it is, [`cede`] what it does; `allowance` and
 //! `turns` say how long it may go on doing so, `in_place` what it has in flight, [`footing`] and `imprint` what keeps it on a stack.
 
 mod allowance;
 mod cede;
 mod core;
-mod doze;
 mod footing;
 mod frame;
 mod handshake;
 mod imprint;
+mod in_c;
 mod in_place;
 mod job;
 mod life;
@@ -48,6 +48,7 @@ mod self_test;
 mod signals;
 mod standby;
 mod thread;
+mod turn_end;
 mod turns;
 
 pub(crate) use footing::{Held, Loose, is_loose};

@@ -5,7 +5,7 @@
 
 mod fence;
 
-pub(crate) use fence::{heavy_fence, light_fence, register_heavy_fence};
+pub(crate) use fence::{heavy_fence, heavy_fence_or_wait, light_fence, register_heavy_fence};
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
 pub(crate) use std::sync::{Condvar, Mutex};

@@ -9,7 +9,7 @@ struct Limit {
     at_most: f64,
 }
 
-const LIMITS: [Limit; 22] = [
+const LIMITS: [Limit; 23] = [
     times("call_brief", 0.4, "cgo_call"),
     times("call_in_scope", 0.4, "cgo_call"),
     times("callback_ready", 0.4, "cgo_callback_ready"),
@@ -33,6 +33,7 @@ const LIMITS: [Limit; 22] = [
     units("tracing_info_callback_cost", 2.0),
     units("retake_busy_max_us", 2000.0),
     units("monitor_cpu_percent", 2.0),
+    units("watchdog_cpu_percent", 0.1),
 ];
 
 const fn times(row: &'static str, at_most: f64, of: &'static str) -> Limit {

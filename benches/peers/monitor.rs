@@ -1,5 +1,5 @@
-//! What watching costs while every call is short: the CPU time of the monitor's thread, as a share
-//! of one core.
+//! What watching costs while every call is short: the CPU time of the monitor's thread, and of the
+//! watchdog's, as shares of one core.
 
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use crate::row::Row;
 use crate::runtime::with_workers;
 
 const MONITOR: &str = "cede-monitor";
+const WATCHDOG: &str = "cede-watchdog";
 
 pub(crate) fn rows(effort: Effort) -> Vec<Row> {
     let runtime = with_workers(2);
@@ -25,17 +26,21 @@ pub(crate) fn rows(effort: Effort) -> Vec<Row> {
     if let Effort::Quick = effort {
         return Vec::new();
     }
-    let on_cpu = || cpu_time(MONITOR).expect("short calls are watched by a thread of that name");
-    let samples = (0..5).map(|_| {
-        let before = on_cpu();
+    let on_cpu =
+        |thread| cpu_time(thread).expect("short calls are watched by threads of that name");
+    let (mut monitor, mut watchdog) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        let before = [MONITOR, WATCHDOG].map(on_cpu);
         let took = calls();
-        100.0 * (on_cpu() - before).as_secs_f64() / took.as_secs_f64()
-    });
-    vec![Row::new(
-        "monitor_cpu_percent",
-        "percent",
-        samples.collect(),
-    )]
+        let after = [MONITOR, WATCHDOG].map(on_cpu);
+        let share = |at: usize| 100.0 * (after[at] - before[at]).as_secs_f64() / took.as_secs_f64();
+        monitor.push(share(0));
+        watchdog.push(share(1));
+    }
+    vec![
+        Row::new("monitor_cpu_percent", "percent", monitor),
+        Row::new("watchdog_cpu_percent", "percent", watchdog),
+    ]
 }
 
 async fn calls_for(length: Duration) -> Duration {

@@ -2,6 +2,7 @@
 
 mod block_on;
 mod child;
+mod held;
 mod later;
 pub mod meter;
 mod polled;
@@ -9,14 +10,17 @@ pub mod process;
 mod runtimes;
 mod traced;
 mod under_c;
+mod warned;
 
 pub use block_on::block_on;
 pub use child::{child, child_command, child_task};
+pub use held::Held;
 pub use later::later;
 pub use polled::polled;
 pub use runtimes::{current_thread, on_current_thread, on_worker, workers};
 pub use traced::{EventSeen, Fields, SpanSeen, Traced};
 pub use under_c::{under_c, under_nested_c};
+pub use warned::{LIMIT, Warned};
 
 use std::time::Duration;
 

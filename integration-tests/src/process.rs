@@ -85,6 +85,19 @@ pub fn voluntary_switches(thread: u32) -> Option<u64> {
     number_after(&status, "voluntary_ctxt_switches:")
 }
 
+/// Waits until the threads whose name begins with `prefix` have not run for half a second. Whether that came.
+pub fn eventually_idle(prefix: &str) -> bool {
+    let switches = || {
+        let threads = threads_named(prefix).into_iter();
+        threads.map(voluntary_switches).collect::<Vec<_>>()
+    };
+    eventually(|| {
+        let before = switches();
+        thread::sleep(Duration::from_millis(500));
+        before == switches()
+    })
+}
+
 /// Open file descriptors.
 pub fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").expect("Linux has it").count()

@@ -1,14 +1,16 @@
-//! The protocols between the owner of a slot and the monitor, in every interleaving.
+//! The protocols between the owner of a slot and the monitor, and the watchdog, in every interleaving.
 //!
 //! The very files of the crate are compiled here against the model checker's atomics. The asymmetric fence is modelled by
 //! what it amounts to: a full fence on both sides.
 
 #![allow(dead_code, reason = "each model uses a part of the protocols")]
 
-#[path = "../../src/slot/doze.rs"]
+#[path = "../../src/doze.rs"]
 mod doze;
 #[path = "../../src/slot/handshake.rs"]
 mod handshake;
+#[path = "../../src/slot/turn_end.rs"]
+mod turn_end;
 
 /// What `crate::sync` is to the protocols.
 mod sync {
@@ -34,8 +36,9 @@ mod sync {
 use doze::Doze;
 use handshake::{Handshake, Mark, Phase, Verdict};
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU32, Ordering};
+use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use loom::thread;
+use turn_end::TurnEnd;
 
 /// How many threads may run on the slot at once is what it is all about: counts them.
 #[derive(Default)]
@@ -184,5 +187,83 @@ fn one_of_several_openers_wakes_the_monitor() {
         });
         let mine = doze.rouse();
         assert!(mine != other.join().unwrap());
+    });
+}
+
+/// What a thread that makes brief calls shares with the watchdog.
+struct Brief {
+    doze: Doze,
+    end: TurnEnd,
+    made: AtomicU64,
+}
+
+impl Brief {
+    fn new(asleep: u32) -> Arc<Self> {
+        Arc::new(Self {
+            doze: Doze::asleep_with(AtomicU32::new(asleep)),
+            end: TurnEnd::new(),
+            made: AtomicU64::new(0),
+        })
+    }
+
+    /// Owner: makes a call. Whether it has woken the watchdog.
+    fn call(&self) -> bool {
+        let made = self.made.load(Ordering::Relaxed);
+        let is_in_turn = self.end.is_after(made);
+        if !is_in_turn {
+            self.end.set(made + 3);
+        }
+        self.made.store(made + 1, Ordering::Relaxed);
+        !is_in_turn && {
+            sync::light_fence();
+            self.doze.rouse()
+        }
+    }
+
+    /// Watchdog: whether it goes to sleep.
+    fn sleeps(&self) -> bool {
+        let announced = self.doze.announce();
+        let made = self.made.load(Ordering::Relaxed);
+        if !announced || self.end.take_back(made) {
+            self.doze.retract();
+            return false;
+        }
+        true
+    }
+}
+
+#[test]
+fn a_turn_that_begins_while_the_watchdog_goes_to_sleep_is_taken_back_or_wakes_it() {
+    loom::model(|| {
+        let shared = Brief::new(0);
+        let watchdog = thread::spawn({
+            let shared = shared.clone();
+            move || shared.sleeps()
+        });
+        let woke = shared.call();
+        let sleeps = watchdog.join().unwrap();
+        assert!(
+            !sleeps || woke,
+            "a turn is under way, and the watchdog sleeps"
+        );
+        assert!(!shared.doze.is_asleep());
+    });
+}
+
+#[test]
+fn a_call_after_the_watchdog_has_gone_to_sleep_wakes_it() {
+    loom::model(|| {
+        let shared = Brief::new(0);
+        assert!(!shared.call(), "awake");
+        let watchdog = thread::spawn({
+            let shared = shared.clone();
+            // The second look, after it has stayed awake for what was left of the turn.
+            move || shared.sleeps() || shared.sleeps()
+        });
+        let during = shared.call();
+        let sleeps = watchdog.join().unwrap();
+        let after = shared.call();
+        assert!(!sleeps || during || after, "a call goes unwatched");
+        assert!(!shared.doze.is_asleep());
     });
 }

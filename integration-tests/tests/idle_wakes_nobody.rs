@@ -22,10 +22,20 @@ fn switches() -> Vec<(u32, Option<u64>)> {
 fn no_thread_of_ours_runs_while_nothing_is_called() {
     let _watchdog = Watchdog::new("idle");
     let runtime = workers(2);
-    // Threads to watch: the monitor, and standbys that have been used.
+    // Threads to watch: the monitor, the watchdog, and standbys that have been used.
     let crowd = four_calls_on_two_workers(&runtime);
     assert!(eventually(|| crowd.inside() == 0));
     runtime.block_on(runtime.spawn(cede::call(|| ()))).unwrap();
+    runtime
+        .block_on(runtime.spawn(cede::offload(|| ())))
+        .unwrap();
+    // A turn of which something is left.
+    runtime.block_on(async {
+        for _ in 0..1000 {
+            cede::call(|| ()).brief().await;
+        }
+    });
+    assert_eq!(threads_named("cede-watchdog").len(), 1);
 
     best_of_three(|| {
         // The monitor looks on for a tenth of a second.

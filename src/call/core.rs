@@ -22,6 +22,7 @@
 //!    that polls it again and again within the task's poll. So is one that is suspended, each time that it is to go on.
 //! 4. `Suspended` has rules of its own: [`suspendable`](super::suspendable).
 
+use super::limited::Limited;
 use super::observed::Observed;
 use super::suspendable::Suspendable;
 use crate::here::Here;
@@ -40,6 +41,8 @@ pub(super) enum Stage {
     Suspended(Suspendable),
     /// Any of these, of a call that is looked at.
     Observed(Box<Observed>),
+    /// Any of these, of a call with a limit of its own.
+    Limited(Box<Limited>),
     Returned(Returned),
     Finished,
 }
@@ -183,6 +186,13 @@ impl Core {
                 };
                 // SAFETY: by this function's contract.
                 unsafe { self.poll_observed(here, observed, cx) }
+            }
+            Stage::Limited(_) => {
+                let Stage::Limited(limited) = replace(&mut *self.stage, Stage::Finished) else {
+                    unreachable!("it was just seen");
+                };
+                // SAFETY: by this function's contract.
+                unsafe { self.poll_limited(here, limited, job, cx) }
             }
             Stage::Suspended(call) => match with_thread(|_| call.poll_answer(cx)) {
                 Poll::Pending => Progress::Pending,

@@ -9,6 +9,7 @@ use crate::here::Here;
 use crate::label::Label;
 use crate::observe::Seen;
 use crate::stack::{Job, Outcome};
+use crate::watchdog::{Parent, Watch};
 use std::mem::replace;
 use std::sync::Arc;
 use std::task;
@@ -139,6 +140,8 @@ impl Core {
         cx: &mut task::Context<'_>,
     ) -> Progress {
         let shown = observed.shown.clone();
+        let parent = Parent::of(shown.seen.span()).map(Arc::new);
+        let _watch = Watch::new(&self.label, None, parent);
         let mut polled = Polled::begin(self, observed);
         // SAFETY: the wrapped job is the same at every poll, and there for as long as the call is observed, which is until C has
         // returned; the rest is this function's contract.

@@ -9,6 +9,7 @@ use crate::label::{GroundKind, Label, PutOff};
 use crate::observe;
 use crate::slot::{InPlace, Marks, with_tally, with_thread};
 use crate::stack::{self, Job, Lent, Outcome, Stack};
+use crate::watchdog;
 use std::mem::ManuallyDrop;
 use std::task::{self, Poll};
 use std::time::Instant;
@@ -61,6 +62,13 @@ unsafe fn cross(
     }
 }
 
+/// The call is entered: the watchdog is to know, if no mark tells of it.
+pub(super) fn entered(marks: Option<Marks<'_>>) {
+    if marks.is_none() {
+        watchdog::rouse();
+    }
+}
+
 impl Core {
     /// A stack at hand, if this call wants what nearly all want.
     ///
@@ -93,6 +101,20 @@ impl Core {
         ManuallyDrop::new(unsafe { Context::new(&self.label, ground, waker) })
     }
 
+    /// The end of a call that is well: says so, if the call was said to be slow.
+    #[inline(always)]
+    pub(super) fn has_ended_well(&self) {
+        if watchdog::any_case() {
+            self.say_ended();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn say_ended(&self) {
+        watchdog::ended(self.label.address());
+    }
+
     /// The end of a call that is not well: it has lost its slot or panicked, or callbacks of it were refused.
     #[cold]
     #[inline(never)]
@@ -102,6 +124,7 @@ impl Core {
         back: Back,
         began: Option<Instant>,
     ) -> Left {
+        watchdog::ended(self.label.address());
         if !back.has_slot {
             self.time(began);
         }
@@ -172,8 +195,11 @@ impl Core {
         let began = self.count(marks);
         // SAFETY: by this function's contract.
         let context = ManuallyDrop::into_inner(unsafe { self.begin_on(stack, cx) });
-        // SAFETY: the stack is idle, and the job may be run by this function's contract.
-        let run = || unsafe { stack.run(job) };
+        let run = || {
+            entered(marks);
+            // SAFETY: the stack is idle, and the job may be run by this function's contract.
+            unsafe { stack.run(job) }
+        };
         // SAFETY: the context stays in this frame.
         let back = unsafe { cross(here, &context, marks, run) };
         drop((lent, in_flight));
@@ -196,7 +222,10 @@ impl Core {
         drop(in_flight);
         let has_slot = call.has_slot();
         let ran = match went {
-            Poll::Ready(panic) => self.keep(panic),
+            Poll::Ready(panic) => {
+                watchdog::ended(self.label.address());
+                self.keep(panic)
+            }
             Poll::Pending => {
                 self.label.manner.put_off = PutOff::default();
                 *self.stage = Stage::Suspended(call);
@@ -237,8 +266,11 @@ impl Core {
         let waker = Some(cx.waker());
         // SAFETY: the label is part of `self`, which is pinned, and the waker outlives this poll.
         let context = unsafe { Context::new(&self.label, Ground::ThreadStack, waker) };
-        // SAFETY: the job may be run by this function's contract.
-        let run = || unsafe { (job.run)(job.argument) };
+        let run = || {
+            entered(marks);
+            // SAFETY: the job may be run by this function's contract.
+            unsafe { (job.run)(job.argument) }
+        };
         // SAFETY: the context stays in this frame.
         let back = unsafe { cross(here, &context, marks, run) };
         self.wind_up(&context, back, began)

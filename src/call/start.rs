@@ -36,6 +36,7 @@ impl Core {
         // SAFETY: the stack was lent to us, and the context stays in this frame; the rest is this function's contract.
         let back = unsafe { cross_on(here, &context, stack, Some(marks), job) };
         if back.is_well(&context) {
+            self.has_ended_well();
             return Progress::Returned;
         }
         self.settle_in_frame(context, back)
@@ -168,6 +169,7 @@ impl Core {
         // A callback that waits cedes for itself.
         let has_slot = known_thread(here).is_some_and(|thread| thread.losses() == losses);
         if has_slot && back.is_well(&context) {
+            self.has_ended_well();
             return Progress::Returned;
         }
         self.settle_brief(context, back, has_slot)

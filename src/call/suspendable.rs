@@ -47,6 +47,7 @@
 //! is as it was; if it is not, the process ends there, for a frame that was set aside would be referred to by the thread for good.
 
 use super::home::Home;
+use super::run::entered;
 use crate::asked::{Answer, Asked};
 use crate::callback::{self, Driven};
 use crate::config;
@@ -58,6 +59,7 @@ use crate::observe::{self, Counted, SpansAside, Tally, gauge};
 use crate::panic::{Payload, abort, discard};
 use crate::slot::{InPlace, Loose, Marks, ThreadSlot, with_tally};
 use crate::stack::{self, Exceptions, Fiber, Job, Left, Stack};
+use crate::watchdog;
 use std::marker::PhantomPinned;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
@@ -269,6 +271,7 @@ impl Call {
         let left = here::with(|here| {
             // SAFETY: the context stays where it is, and the guard drops below.
             let _entered = unsafe { self.context.enter(here) };
+            entered(marks);
             let loose = Loose::enter(here);
             // SAFETY: C has not returned, and this is its home. What the job borrows is there by the contract of `new`.
             let left = unsafe { self.fiber.resume(answer) };
@@ -313,6 +316,7 @@ impl Call {
         if self.aside.is_none() || !self.home.is_here() {
             self.aside = None;
             observe::leaked_stack(self.context.label());
+            watchdog::forget(self.context.label().address());
             return false;
         }
         self.context.cancel();
@@ -321,6 +325,7 @@ impl Call {
         let Left::Returned(outcome) = self.switch(answer, None, None) else {
             abort("a cancelled call was suspended again");
         };
+        watchdog::ended(self.context.label().address());
         if let Some(payload) = self.context.settle_panic(outcome) {
             discard(payload);
         }

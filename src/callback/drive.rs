@@ -194,6 +194,7 @@ fn stay(
     }
     parker::wait(
         thread,
+        Some(context.label()),
         || observe::callback_pending(context.label(), "its thread parks"),
         |cx| poll(context, asked, cx),
     )

@@ -1,12 +1,15 @@
 //! How a thread waits for a future: one parker for each callback that waits, so that nested waits do not take each other's
 //! wake-ups.
 
+use crate::label::Label;
 use crate::slot::{Marks, ThreadSlot};
 use crate::sync::lock;
+use crate::watchdog::Pending;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
+use std::time::Duration;
 
 /// Parkers that a thread keeps for reuse. Guessed: the depth of nesting that is common.
 const KEPT: usize = 16;
@@ -39,9 +42,11 @@ struct Parker {
 }
 
 /// Polls until there is an output, and parks the thread in between. What is not ready at once has the slot handed off first.
-/// The waker that `poll` is given wakes the thread; `on_pending` is called before the thread parks for the first time.
+/// The waker that `poll` is given wakes the thread; `on_pending` is called before the thread parks for the first time. `of` is the
+/// call that calls back, if one does.
 pub(crate) fn wait<T>(
     thread: Option<&ThreadSlot>,
+    of: Option<&Label>,
     on_pending: impl FnOnce(),
     mut poll: impl FnMut(&mut Context<'_>) -> Option<T>,
 ) -> T {
@@ -52,12 +57,13 @@ pub(crate) fn wait<T>(
         return output;
     }
     on_pending();
+    let mut pending = Pending::new(of);
     let mut park_and_poll = || {
         let marks = thread.and_then(ThreadSlot::marks);
         while output.is_none() {
             // Parked is as good as in C: whoever has a slot that was not handed off may lose it.
             marks.inspect(|marks| marks.enter_c_uncounted());
-            parker.park();
+            parker.park(&mut pending);
             let _ = marks.map(Marks::enter_rust);
             output = poll(cx);
         }
@@ -94,10 +100,23 @@ impl Lease {
     }
 
     /// Blocks until the waker has been used since the last time.
-    fn park(&self) {
+    fn park(&self, pending: &mut Pending<'_>) {
+        if let Some(patience) = pending.patience() {
+            if !self.is_woken_within(patience) {
+                pending.is_slow();
+            }
+        }
         let flag = &self.0.flag;
         let woken = flag.changed.wait_while(lock(&flag.woken), |woken| !*woken);
-        *woken.unwrap_or_else(|poisoned| poisoned.into_inner()) = false;
+        *woken.unwrap_or_else(PoisonError::into_inner) = false;
+    }
+
+    fn is_woken_within(&self, patience: Duration) -> bool {
+        let flag = &self.0.flag;
+        let waited = flag
+            .changed
+            .wait_timeout_while(lock(&flag.woken), patience, |woken| !*woken);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 

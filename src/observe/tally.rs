@@ -111,6 +111,12 @@ impl Tally {
         }
     }
 
+    /// What is counted here of ways to C that no mark tells of: calls, and callbacks, after each of which C goes on.
+    pub(crate) fn unmarked(&self) -> u64 {
+        let calls = self.calls.iter().map(Count::get);
+        calls.fold(self.callbacks_without_mark.get(), u64::wrapping_add)
+    }
+
     /// A callback is over, and the mark is about to go to C.
     #[inline(always)]
     pub(crate) fn callback_by_mark(&self) {

@@ -11,6 +11,7 @@ use crate::panic::Payload;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// How many callbacks are answered in one poll before other tasks get their turn. Guessed; each has cost two switches of threads.
 const CALLBACKS_A_POLL: usize = 32;
@@ -21,6 +22,7 @@ pub(super) struct Plan<F, R> {
     pub(super) label: Label,
     pub(super) lane: Option<Lane>,
     pub(super) policy: Cancel,
+    pub(super) slow_after: Option<Duration>,
     /// [`into_awaited`](Self::into_awaited): what is bound is known when the plan is made, so that the future's own
     /// implementation needs no bounds. (With a boxed closure they would be more than the compiler can prove in an `async` block.)
     ready: fn(Self) -> Awaited<R>,
@@ -37,6 +39,7 @@ where
             label,
             lane: None,
             policy: Cancel::Abandon,
+            slow_after: None,
             ready: Self::into_awaited,
         }
     }
@@ -49,6 +52,7 @@ where
         Plan {
             lane: self.lane,
             policy: self.policy,
+            slow_after: self.slow_after,
             ..Plan::new(wrap(self.f), self.label)
         }
     }
@@ -60,7 +64,8 @@ where
             None => Home::Pool,
         };
         let grip = Grip::from(self.policy);
-        (Flight::new(self.f, self.label, home, grip), self.lane)
+        let flight = Flight::new(self.f, self.label, self.slow_after, home, grip);
+        (flight, self.lane)
     }
 
     fn into_awaited(self) -> Awaited<R> {

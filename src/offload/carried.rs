@@ -2,6 +2,7 @@
 
 use crate::label::Label;
 use crate::observe::{self, Seen};
+use crate::watchdog::Parent;
 use tracing::Span;
 use tracing::dispatcher::{self, Dispatch};
 use tracing::level_filters::LevelFilter;
@@ -26,6 +27,12 @@ impl Carried {
     /// Who looks at the call, if anybody.
     pub(super) fn seen(&self) -> Option<&Seen> {
         self.seen.as_ref()
+    }
+
+    /// For events about the call: its span, or the one around it.
+    pub(super) fn parent(&self) -> Parent {
+        let span = self.seen.as_ref().map_or(&self.around, Seen::span);
+        Parent::new(&self.dispatch, span)
     }
 
     /// Runs `f` with them, on another thread.

@@ -13,6 +13,7 @@ use super::alarm::{self, Ring};
 use super::awaited::{Failure, Flown, Look};
 use super::cancel::Grip;
 use super::carried::Carried;
+use super::course::{Belongs, Course};
 use super::life::{Kinds, Life, Next, Rest};
 use super::roll::Ticket;
 use super::serving::{Home, Served, Serving};
@@ -24,6 +25,7 @@ use crate::lane::Job;
 use crate::observe::{self, Seen};
 use crate::panic::{Payload, caught, discard, never_unwinds};
 use crate::sync::{AtomicU32, Mutex, Ordering, lock};
+use crate::watchdog::Parent;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{self, Waker};
@@ -57,6 +59,7 @@ impl<F, R> Kinds for Parts<F, R> {
 pub(super) struct Flight<F, R> {
     life: Life<Parts<F, R>>,
     label: Label,
+    course: Arc<Course>,
     home: Home,
     /// From the first poll on.
     carried: OnceLock<Carried>,
@@ -74,10 +77,17 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    pub(super) fn new(f: F, label: Label, home: Home, grip: Grip) -> Arc<Self> {
-        Arc::new_cyclic(|this| Self {
+    pub(super) fn new(
+        f: F,
+        label: Label,
+        slow_after: Option<Duration>,
+        home: Home,
+        grip: Grip,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this: &Weak<Self>| Self {
             life: Life::new(f),
             label,
+            course: Arc::new(Course::new(label, slow_after, this.clone())),
             home,
             carried: OnceLock::new(),
             grip,
@@ -189,7 +199,9 @@ where
             }
         }
         *lock(&self.submitted) = Some(Instant::now());
-        self.life.submit(Ticket::new(self.label)).is_none()
+        self.life
+            .submit(Ticket::new(self.label, &self.course))
+            .is_none()
     }
 
     fn unsubmit(&self) {
@@ -223,6 +235,16 @@ where
             observe::abandoned(&self.label);
         }
         self.clear(rest);
+    }
+}
+
+impl<F, R> Belongs for Flight<F, R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    fn parent(&self) -> Option<Parent> {
+        self.carried.get().map(Carried::parent)
     }
 }
 

@@ -6,6 +6,7 @@
 //! 2. The two counters are one word, changed under the roll's lock: no moment shows an abandoned call that is not in flight.
 //! 3. Nobody is woken under the lock.
 
+use super::course::{self, Course};
 use super::life;
 use crate::label::Label;
 use crate::observe::gauge;
@@ -13,6 +14,7 @@ use crate::panic::{caught, discard};
 use crate::sync::{Mutex, lock};
 use std::collections::BTreeMap;
 use std::mem::take;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -24,12 +26,17 @@ static ROLL: Mutex<Roll> = Mutex::new(Roll {
 });
 
 struct Roll {
-    places: Vec<Option<Entry>>,
+    places: Vec<Option<Place>>,
     /// The places that are not taken.
     free: Vec<usize>,
     next_waiting: u64,
     /// Who waits for the roll to be empty.
     waiting: BTreeMap<u64, Waker>,
+}
+
+struct Place {
+    entry: Entry,
+    course: Arc<Course>,
 }
 
 /// A call in flight.
@@ -45,15 +52,22 @@ pub(super) struct Entry {
 pub(super) struct Ticket(usize);
 
 impl Ticket {
-    pub(super) fn new(label: Label) -> Self {
-        let entry = Entry {
-            label,
-            since: Instant::now(),
-            is_abandoned: false,
+    pub(super) fn new(label: Label, course: &Arc<Course>) -> Self {
+        let place = Place {
+            entry: Entry {
+                label,
+                since: Instant::now(),
+                is_abandoned: false,
+            },
+            course: course.clone(),
         };
-        let mut roll = lock(&ROLL);
-        gauge::OFFLOADED.enter();
-        Self(roll.enter(entry))
+        let ticket = {
+            let mut roll = lock(&ROLL);
+            gauge::OFFLOADED.enter();
+            Self(roll.enter(place))
+        };
+        course::begun(course);
+        ticket
     }
 }
 
@@ -61,8 +75,8 @@ impl life::Ticket for Ticket {
     type Wakes = Wakes;
 
     fn abandon(&mut self) {
-        if let Some(entry) = &mut lock(&ROLL).places[self.0] {
-            entry.is_abandoned = true;
+        if let Some(place) = &mut lock(&ROLL).places[self.0] {
+            place.entry.is_abandoned = true;
             gauge::OFFLOADED.abandon();
         }
     }
@@ -82,8 +96,8 @@ impl Drop for Ticket {
 
 fn strike_off(place: usize) -> Wakes {
     let mut roll = lock(&ROLL);
-    if let Some(entry) = roll.places[place].take() {
-        gauge::OFFLOADED.leave(entry.is_abandoned);
+    if let Some(left) = roll.places[place].take() {
+        gauge::OFFLOADED.leave(left.entry.is_abandoned);
         roll.free.push(place);
     }
     if roll.is_empty() {
@@ -106,7 +120,7 @@ impl Drop for Wakes {
 }
 
 impl Roll {
-    fn enter(&mut self, entry: Entry) -> usize {
+    fn enter(&mut self, entry: Place) -> usize {
         match self.free.pop() {
             Some(place) => {
                 self.places[place] = Some(entry);
@@ -161,7 +175,17 @@ impl Drop for Waiting {
 
 /// Who is on the roll now, the oldest first.
 pub(super) fn read() -> Vec<Entry> {
-    let mut calls: Vec<_> = lock(&ROLL).places.iter().flatten().copied().collect();
+    let mut calls = Vec::new();
+    calls.extend(lock(&ROLL).places.iter().flatten().map(|place| place.entry));
     calls.sort_by_key(|call| call.since);
     calls
+}
+
+/// Lends the course of every call to the watchdog.
+pub(super) fn for_each(mut f: impl FnMut(&Arc<Course>)) {
+    let roll = lock(&ROLL);
+    roll.places
+        .iter()
+        .flatten()
+        .for_each(|place| f(&place.course));
 }

@@ -49,5 +49,5 @@ fn park<F: Future>(thread: Option<&ThreadSlot>, future: F) -> F::Output {
         Poll::Ready(output) => Some(output),
         Poll::Pending => None,
     };
-    parker::wait(thread, || {}, poll)
+    parker::wait(thread, None, || {}, poll)
 }

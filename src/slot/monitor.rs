@@ -13,10 +13,13 @@
 //! `SHORTEST`.
 
 use super::handshake::Phase;
+use super::life;
 use super::record::{self, Watched};
-use super::{doze::Doze, life};
+use crate::background;
+use crate::doze::Doze;
 use crate::observe;
 use crate::sync::{AtomicU32, register_heavy_fence};
+use crate::watchdog;
 use std::sync::OnceLock;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -57,31 +60,19 @@ fn wake() {
 
 fn start() -> Option<Thread> {
     register_heavy_fence();
-    let spawned = without_signals(|| {
-        thread::Builder::new()
-            .name("cede-monitor".into())
-            .spawn(run)
-    });
-    spawned.ok().map(|handle| handle.thread().clone())
+    background::spawn("cede-monitor", run)
 }
 
-/// Spawns a thread on which no signal is delivered: the process's handlers run on its own threads.
-fn without_signals<R>(spawn: impl FnOnce() -> R) -> R {
-    let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigfillset initialises the set it is given.
-    unsafe { libc::sigfillset(all.as_mut_ptr()) };
-    // SAFETY: both sets are valid for the access; `all` is initialised.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
-    let spawned = spawn();
-    // SAFETY: the call above initialised `before`.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
-    spawned
+/// Whether no frame is open that the monitor could retake, nor was a moment ago.
+pub(super) fn is_asleep() -> bool {
+    DOZE.is_asleep()
 }
 
 fn run() {
     loop {
         sleep_until_a_frame_opens();
+        // It does not sleep while the monitor is awake.
+        watchdog::rouse();
         watch();
     }
 }

@@ -1,11 +1,14 @@
-//! What the monitor can see of a thread: one record each, in one registry.
+//! What the monitor and the watchdog can see of a thread: one record each, in one registry.
 
 use super::handshake::{Handshake, Mark, Phase};
+use super::in_c;
 use super::life::Life;
 use super::standby::Standby;
+use super::turn_end::TurnEnd;
 use crate::here::{self, Shown};
 use crate::observe::{Tally, Totals};
-use crate::sync::{AtomicBool, Ordering, lock};
+use crate::sync::{AtomicBool, AtomicU64, Ordering, lock};
+use crate::tid;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -18,6 +21,8 @@ pub(super) struct Record {
     pub(super) handshake: Handshake,
     /// What the thread counts of its calls.
     pub(super) tally: Tally,
+    /// Where its turn of brief calls ends.
+    pub(super) turn_end: TurnEnd,
     /// Since when the monitor has seen C in the stretch that it took the slot for. Written before it does.
     retaken_since: Mutex<Option<Instant>>,
     /// The standby that keeps `run(worker)` for the worker that this thread runs. Whoever takes it releases it.
@@ -26,6 +31,8 @@ pub(super) struct Record {
     armed: AtomicBool,
     /// The system's number of the thread.
     pub(super) tid: i32,
+    /// No other record's, ever.
+    pub(super) number: u64,
     /// There for as long as the record is registered.
     shown: NonNull<Shown>,
 }
@@ -37,6 +44,16 @@ unsafe impl Send for Record {}
 unsafe impl Sync for Record {}
 
 impl Record {
+    /// The thread's, lent while the registry's lock is held.
+    ///
+    /// # Safety
+    ///
+    /// The record is registered until this has returned.
+    pub(super) unsafe fn shown(&self) -> &Shown {
+        // SAFETY: by this function's contract: the record is unregistered by a destructor of the thread.
+        unsafe { self.shown.as_ref() }
+    }
+
     pub(super) fn is_armed(&self) -> bool {
         self.armed.load(Ordering::Acquire)
     }
@@ -107,13 +124,17 @@ static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
 
 /// Adds a record for the calling thread.
 pub(super) fn register() -> Arc<Record> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    in_c::include();
     let record = Arc::new(Record {
         handshake: Handshake::new(),
         tally: Tally::new(),
         retaken_since: Mutex::new(None),
         standby: Mutex::new(None),
         armed: AtomicBool::new(false),
-        tid: own_tid(),
+        turn_end: TurnEnd::new(),
+        tid: tid::own(),
+        number: NEXT.fetch_add(1, Ordering::Relaxed),
         shown: here::with(|here| NonNull::from(&here.shown)),
     });
     lock(&REGISTRY).threads.push(Watched {
@@ -123,18 +144,6 @@ pub(super) fn register() -> Arc<Record> {
         by_mark: 0,
     });
     record
-}
-
-/// The system's number of the calling thread.
-#[cfg(target_os = "linux")]
-fn own_tid() -> i32 {
-    // SAFETY: takes nothing, and cannot fail.
-    unsafe { libc::gettid() }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn own_tid() -> i32 {
-    0
 }
 
 /// Removes the record of a thread that ends, keeps what it has counted, and frees its standby.
@@ -166,12 +175,12 @@ pub(crate) fn counted() -> (Totals, usize) {
         counted.by_mark = watched.by_mark;
         sum += &counted;
         // SAFETY: the record is registered, and stays so while the registry is locked.
-        lent += unsafe { watched.record.shown.as_ref() }.lent();
+        lent += unsafe { watched.record.shown() }.lent();
     }
     (sum, lent)
 }
 
-/// Lends every record to the monitor.
+/// Lends every record to the monitor, or the watchdog.
 pub(super) fn for_each(mut f: impl FnMut(&mut Watched)) {
     lock(&REGISTRY).threads.iter_mut().for_each(&mut f);
 }

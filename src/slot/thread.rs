@@ -9,6 +9,7 @@ use super::signals::SignalMask;
 use super::turns::Turns;
 use crate::here::{self, Here};
 use crate::observe::Tally;
+use crate::watchdog;
 use std::cell::{Cell, RefCell};
 use std::ptr::null;
 use std::sync::Arc;
@@ -193,7 +194,8 @@ impl ThreadSlot {
     /// Whether a brief call may be made without asking tokio's budget.
     #[inline]
     pub(crate) fn has_brief_call(&self) -> bool {
-        self.brief_turns.has_one(&self.record.tally.brief)
+        let record = &*self.record;
+        record.turn_end.is_after(record.tally.brief.get())
     }
 
     /// It is made.
@@ -204,8 +206,10 @@ impl ThreadSlot {
 
     /// A brief call that has asked tokio's budget, for itself and some more, is made.
     pub(crate) fn begin_brief_turn(&self) {
+        let record = &*self.record;
         self.brief_turns
-            .begin(&self.record.tally.brief, Instant::now());
+            .begin(&record.tally.brief, &record.turn_end, Instant::now());
+        watchdog::rouse();
     }
 
     /// Since when the slot of the open frame, which is lost, is taken to be lost.

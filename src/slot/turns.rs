@@ -3,8 +3,10 @@
 //! To ask it takes about as long as to call C. Calls that take next to no time need not do so every time: a turn of them counts
 //! as one of the operations that the budget is made for. Calls that take longer ask each time, as every other call does.
 //!
-//! The calls are counted where others see how many the thread has made; what is kept is the count at which a turn ends.
+//! The calls are counted where others see how many the thread has made; what is kept is the count at which a turn ends
+//! ([`TurnEnd`]).
 
+use super::turn_end::TurnEnd;
 use crate::observe::Count;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -18,9 +20,7 @@ const QUICK: Duration = Duration::from_nanos(125);
 
 #[derive(Debug)]
 pub(super) struct Turns {
-    /// The count at which the turn that is under way ends.
-    ends: Cell<u64>,
-    /// Calls in that turn.
+    /// In the turn that is under way.
     calls: Cell<u32>,
     began: Cell<Option<Instant>>,
 }
@@ -28,25 +28,18 @@ pub(super) struct Turns {
 impl Turns {
     pub(super) const fn new() -> Self {
         Self {
-            ends: Cell::new(0),
             calls: Cell::new(1),
             began: Cell::new(None),
         }
     }
 
-    /// Whether there is one more call in this turn. It is made by counting it.
-    #[inline]
-    pub(super) fn has_one(&self, made: &Count) -> bool {
-        made.get() != self.ends.get()
-    }
-
     /// Begins a turn with a call, and counts that.
-    pub(super) fn begin(&self, made: &Count, now: Instant) {
+    pub(super) fn begin(&self, made: &Count, end: &TurnEnd, now: Instant) {
         let took = self.began.replace(Some(now)).map(|began| now - began);
         let is_quick = took.is_some_and(|took| took < QUICK * self.calls.get());
         let calls = if is_quick { TURN } else { 1 };
         self.calls.set(calls);
-        self.ends.set(made.get() + u64::from(calls));
+        end.set(made.get() + u64::from(calls));
         made.add_one();
     }
 }
@@ -57,16 +50,16 @@ mod tests {
 
     /// How often 10,000 calls that take so long ask.
     fn asked(a_call: Duration) -> u32 {
-        let (turns, count) = (Turns::new(), Count::new());
+        let (turns, count, end) = (Turns::new(), Count::new(), TurnEnd::new());
         let start = Instant::now();
         let mut asked = 0;
         for made in 0..10_000 {
             assert_eq!(count.get(), u64::from(made), "each call is counted");
-            if turns.has_one(&count) {
+            if end.is_after(count.get()) {
                 count.add_one();
             } else {
                 asked += 1;
-                turns.begin(&count, start + a_call * made);
+                turns.begin(&count, &end, start + a_call * made);
             }
         }
         asked
@@ -84,13 +77,27 @@ mod tests {
 
     #[test]
     fn a_quick_call_buys_one_turn() {
-        let (turns, count) = (Turns::new(), Count::new());
+        let (turns, count, end) = (Turns::new(), Count::new(), TurnEnd::new());
         let start = Instant::now();
-        turns.begin(&count, start);
-        turns.begin(&count, start + Duration::from_nanos(50));
-        let granted = std::iter::from_fn(|| turns.has_one(&count).then(|| count.add_one())).count();
+        turns.begin(&count, &end, start);
+        turns.begin(&count, &end, start + Duration::from_nanos(50));
+        let has_one = || end.is_after(count.get());
+        let granted = std::iter::from_fn(|| has_one().then(|| count.add_one())).count();
         assert_eq!(granted, TURN as usize - 1);
-        turns.begin(&count, start + Duration::from_millis(1));
-        assert!(!turns.has_one(&count), "the turn took too long");
+        turns.begin(&count, &end, start + Duration::from_millis(1));
+        assert!(!has_one(), "the turn took too long");
+    }
+
+    #[test]
+    fn what_is_taken_back_is_not_there() {
+        let (turns, count, end) = (Turns::new(), Count::new(), TurnEnd::new());
+        let start = Instant::now();
+        turns.begin(&count, &end, start);
+        assert!(!end.take_back(count.get()), "a turn of one call");
+        turns.begin(&count, &end, start + Duration::from_nanos(50));
+        assert!(end.is_after(count.get()));
+        assert!(end.take_back(count.get()));
+        assert!(!end.take_back(count.get()));
+        assert!(!end.is_after(count.get()));
     }
 }

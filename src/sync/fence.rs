@@ -7,9 +7,11 @@
 //! systems, old kernels, sandboxes) both sides take a real fence, which costs the worker some 8 ns.
 
 use std::sync::atomic::{AtomicBool, Ordering, compiler_fence, fence};
+use std::thread;
+use std::time::Duration;
 
-/// Whether `heavy_fence` reaches into the other threads. Set once, by the only caller of `heavy_fence`, before its
-/// first use.
+/// Whether `heavy_fence` reaches into the other threads. Set by each of the threads that call `heavy_fence`, before its first
+/// use.
 static ASYMMETRIC: AtomicBool = AtomicBool::new(false);
 
 /// The frequent side: put between its store and its load.
@@ -30,8 +32,22 @@ pub(crate) fn heavy_fence() -> bool {
     !ASYMMETRIC.load(Ordering::Relaxed) || membarrier(Command::Fence)
 }
 
-/// Asks the kernel for the asymmetric form. Called by the monitor before it scans for the first time; until then, and
-/// if the kernel declines, both fences are real ones.
+/// As [`heavy_fence`], where the frequent side has no fence at all but a compiler's: without the kernel's help it waits, longer by
+/// far than a store takes to leave a processor. `true` if more than experience says so.
+pub(crate) fn heavy_fence_or_wait() -> bool {
+    const LONGER_THAN_A_STORE: Duration = Duration::from_millis(1);
+    fence(Ordering::SeqCst);
+    if ASYMMETRIC.load(Ordering::Relaxed) && membarrier(Command::Fence) {
+        return true;
+    }
+    thread::sleep(LONGER_THAN_A_STORE);
+    fence(Ordering::SeqCst);
+    // Where a processor's stores become visible in their order.
+    cfg!(any(target_arch = "x86_64", target_arch = "x86"))
+}
+
+/// Asks the kernel for the asymmetric form. Called by the monitor and the watchdog before they look for the first time; until
+/// then, and if the kernel declines, both fences are real ones.
 pub(crate) fn register_heavy_fence() {
     if membarrier(Command::Register) {
         ASYMMETRIC.store(true, Ordering::SeqCst);

@@ -36,10 +36,13 @@ where
         let returned = here::with(|here| {
             // SAFETY: the context stays in this frame, and the guard drops at the end of this closure.
             let _entered = unsafe { context.enter(here) };
-            match self.carried.get() {
+            self.course.enter_c();
+            let returned = match self.carried.get() {
                 Some(carried) => carried.around_c(|| caught(f)),
                 None => caught(f),
-            }
+            };
+            self.course.leave_c();
+            returned
         });
         let (returned, own) = match returned {
             Ok(returned) => (Some(returned), Outcome::RETURNED),
@@ -115,11 +118,13 @@ where
             Finished::Delivered(waker, wakes) => {
                 drop(wakes);
                 drop(WakeOnDrop(waker));
+                self.course.end();
             }
             Finished::Unwanted(outcome, ticket) => {
                 caught(|| drop(outcome)).unwrap_or_else(discard);
                 drop(ticket);
                 // Last, for a subscriber may take its time.
+                self.course.end();
                 if let Some(carried) = self.carried.get() {
                     carried.tell(|| observe::abandoned_has_returned(&self.label));
                 }
@@ -146,6 +151,7 @@ where
         };
         let answer = never_unwinds("a thread in C was unwound while it waited", || {
             drop(WakeOnDrop(waker));
+            let _waiting = self.course.wait();
             self.wait_for_answer()
         });
         match answer {
