@@ -117,17 +117,17 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        let took = self.begun.elapsed().as_secs_f64();
+        let took = self.begun.elapsed();
         let status = self.answer.map_or(GONE, |status| status.as_u16());
         let (method, route) = (self.method, std::mem::take(&mut self.route));
         gauge!(IN_FLIGHT).decrement(1);
-        histogram!(DURATION, "route" => route.clone()).record(took);
+        histogram!(DURATION, "route" => route.clone()).record(took.as_secs_f64());
         counter!(REQUESTS, "method" => method, "route" => route, "status" => status.to_string())
             .increment(1);
-        let took_ms = 1000.0 * took;
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         match self.answer {
-            Some(_) => tracing::info!(status, took_ms, "answered"),
-            None => tracing::info!(status, took_ms, "the client has gone"),
+            Some(_) => tracing::info!(status, took_us, "answered"),
+            None => tracing::info!(status, took_us, "the client has gone"),
         }
     }
 }
