@@ -1,7 +1,10 @@
 //! Prometheus' text format, read strictly.
 
+use super::PATIENCE;
 use super::client::Client;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
 
 /// The samples of one scrape: by name and labels, as they are written.
 #[derive(Debug)]
@@ -52,5 +55,14 @@ impl Scrape {
     /// If there is no such sample.
     pub fn value(&self, sample: &str) -> f64 {
         *self.0.get(sample).unwrap_or_else(|| panic!("no {sample}"))
+    }
+}
+
+/// Waits until a sample has this value.
+pub async fn until(client: &Client, sample: &str, value: f64) {
+    let deadline = Instant::now() + PATIENCE;
+    while Scrape::of(client).await.0.get(sample) != Some(&value) {
+        assert!(Instant::now() < deadline, "never: {sample} {value}");
+        sleep(Duration::from_millis(2)).await;
     }
 }
