@@ -57,7 +57,6 @@ impl App {
             reports: Reports {
                 pool: pool("reports", config.reports),
                 deadline: config.report_deadline,
-                slow: config.slow,
             },
             writer: Writer::new(writing, config.queue, config.deadline)?,
             admission: Arc::new(Semaphore::new(config.requests)),

@@ -42,8 +42,6 @@ pub struct Config {
     pub deadline: Duration,
     /// How long a report may take, whatever it asks for.
     pub report_deadline: Duration,
-    /// How long C may take before a warning is logged.
-    pub slow: Duration,
     /// How long requests may take to end at shutdown; and how long C may take after that.
     pub grace: Duration,
     /// The price service; one of our own if there is none.
@@ -73,7 +71,6 @@ impl Default for Config {
             patience: Duration::from_secs(5),
             deadline: Duration::from_secs(2),
             report_deadline: Duration::from_secs(10),
-            slow: Duration::from_secs(1),
             grace: Duration::from_secs(15),
             prices: None,
             price_delay: Duration::from_millis(5),
@@ -116,7 +113,6 @@ impl Config {
         variables.read_ms("SERVICE_PATIENCE_MS", &mut config.patience)?;
         variables.read_ms("SERVICE_DEADLINE_MS", &mut config.deadline)?;
         variables.read_ms("SERVICE_REPORT_DEADLINE_MS", &mut config.report_deadline)?;
-        variables.read_ms("SERVICE_SLOW_MS", &mut config.slow)?;
         variables.read_ms("SERVICE_GRACE_MS", &mut config.grace)?;
         variables.read_optional("SERVICE_PRICES", &mut config.prices)?;
         variables.read_ms("SERVICE_PRICE_DELAY_MS", &mut config.price_delay)?;
@@ -200,7 +196,7 @@ mod tests {
         for (name, value) in [
             ("SERVICE_LISTEN", "everywhere"),
             ("SERVICE_WORKERS", "0"),
-            ("SERVICE_SLOW_MS", "-1"),
+            ("SERVICE_GRACE_MS", "-1"),
         ] {
             assert_eq!(with(name, value).unwrap_err(), Malformed(name));
         }

@@ -10,6 +10,7 @@
 
 mod error;
 mod function;
+pub mod log;
 mod statement;
 
 pub use error::Error;

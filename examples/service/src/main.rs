@@ -1,7 +1,7 @@
 //! Starts the service, and ends it when it is asked to: see the README.
 
 use cede_service::telemetry::{logs, metrics};
-use cede_service::{Config, Service, asked_to_end};
+use cede_service::{Config, Service, asked_to_end, db};
 use std::env;
 use std::error::Error;
 use std::process::ExitCode;
@@ -16,6 +16,10 @@ fn main() -> Result<ExitCode, Failure> {
     let config = Config::from_environment()?;
     let filter = env::var("SERVICE_LOG");
     logs::start(filter.as_deref().unwrap_or(logs::DEFAULT_FILTER))?;
+    // SAFETY: there is no other thread yet.
+    if !unsafe { db::log::start() } {
+        tracing::warn!("SQLite's log goes nowhere");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.workers)
         .enable_all()

@@ -17,8 +17,6 @@ pub(crate) struct Reports {
     pub(crate) pool: Pool,
     /// The longest that any may take.
     pub(crate) deadline: Duration,
-    /// How long C may take without being talked about.
-    pub(crate) slow: Duration,
 }
 
 impl Reports {

@@ -116,8 +116,23 @@ async fn metrics_agree(client: &Client) {
         let sample = format!("db_connections_in_use{{pool=\"{pool}\"}}");
         assert_eq!(scrape.value(&sample), 0.0, "{pool}");
     }
-    assert_eq!(scrape.value("cede_offloaded_calls"), 0.0);
-    assert_eq!(scrape.value("cede_abandoned_calls"), 0.0);
+    for place in ["in_place", "suspended", "offloaded"] {
+        let sample = format!("cede_calls_in_flight{{place=\"{place}\"}}");
+        assert_eq!(scrape.value(&sample), 0.0, "{place}");
+    }
+    assert_eq!(scrape.value("cede_calls_abandoned"), 0.0);
+    assert_eq!(scrape.value("cede_calls_abandoned_total"), REPORTS as f64);
+    assert_eq!(
+        scrape.value("cede_lane_calls_waiting{lane=\"writer\"}"),
+        0.0
+    );
+    // A put and a deletion.
+    assert_eq!(scrape.value("cede_calls_total{mode=\"lane\"}"), 2.0 * each);
+    // Not found, found, and what it is worth; and each connection was opened once.
+    assert!(scrape.value("cede_calls_total{mode=\"in_place\"}") > 3.0 * each);
+    let reports = each + 1.0 + REPORTS as f64;
+    let offloaded = scrape.value("cede_calls_total{mode=\"offloaded\"}");
+    assert_eq!(offloaded, reports + 1.0, "and the preparation");
 }
 
 /// A call's span is in that of its request, and what callbacks do is the request's.
@@ -151,6 +166,13 @@ fn spans_nest(log: &Log) {
         let route = price.around("request", "route").unwrap();
         assert!(route.ends_with("/worth"), "{route}");
     }
+    let aborted = log.all(|seen| seen.target == "cede::c::sqlite");
+    assert_eq!(aborted.len(), REPORTS, "{aborted:?}");
+    for aborted in aborted {
+        assert_eq!(aborted.names_around(), ["call", "request"]);
+        assert_eq!(aborted.around("call", "name"), Some("report_ranks"));
+        assert_eq!(aborted.field("code"), Some("9"), "SQLITE_INTERRUPT");
+    }
     let gone = log.events("the client has gone");
     assert_eq!(gone.len(), IMPATIENT);
     assert!(gone.iter().all(|gone| gone.names_around() == ["request"]));
@@ -159,5 +181,7 @@ fn spans_nest(log: &Log) {
 #[test]
 fn a_crowd_is_served_and_nothing_is_left_behind() {
     let log = Log::install();
+    // SAFETY: this is the one test here, and there is no other thread that uses SQLite.
+    assert!(unsafe { cede_service::db::log::start() });
     on_workers(serve_a_crowd(log));
 }

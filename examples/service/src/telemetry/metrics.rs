@@ -6,8 +6,8 @@
 //! | `http_request_duration_seconds` | histogram | `route` |
 //! | `http_requests_in_flight` | gauge | |
 //! | `db_connections_in_use` | gauge | `pool` |
-//! | `db_requests_waiting` | gauge | `pool`; `writes` is the line before the writer |
-//! | `cede_…` | | what C does: see [`cede::metrics`] |
+//! | `db_requests_waiting` | gauge | `pool` |
+//! | `cede_…` | | what C does, the line before the writer included: see [`cede::publish_metrics`] |
 
 use crate::app::App;
 use axum::extract::State;
@@ -52,17 +52,7 @@ pub(crate) async fn render(State(app): State<Arc<App>>) -> impl IntoResponse {
         gauge!(IN_USE, "pool" => pool.name()).set(used as f64);
         gauge!(WAITING, "pool" => pool.name()).set(waiting as f64);
     }
-    gauge!(WAITING, "pool" => "writes").set(app.writer.waiting() as f64);
-    publish_cede();
+    cede::publish_metrics();
     let format = "text/plain; version=0.0.4";
     ([(CONTENT_TYPE, format)], app.prometheus.render())
-}
-
-/// What the crate tells of itself.
-fn publish_cede() {
-    let now = cede::metrics();
-    metrics::counter!("cede_retakes_total").absolute(now.retakes);
-    gauge!("cede_offloaded_calls").set(now.offloaded_calls as f64);
-    gauge!("cede_abandoned_calls").set(now.abandoned_calls as f64);
-    gauge!("cede_standby_threads").set(now.standby_threads as f64);
 }
