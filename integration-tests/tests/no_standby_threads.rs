@@ -53,7 +53,7 @@ fn calls_are_right_without_them() {
     });
     assert_eq!(
         sum.load(std::sync::atomic::Ordering::SeqCst),
-        (1..=100).sum()
+        (1..=100).sum::<u32>()
     );
     assert_eq!(cede::metrics().standby_threads, 0);
 }

@@ -29,7 +29,7 @@ fn results_are_right_and_in_order() {
             sum
         }),
     );
-    assert_eq!(sum, (1..=1000).sum());
+    assert_eq!(sum, (1..=1000).sum::<std::ffi::c_int>());
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_scope_needs_no_worker() {
             sum
         })
     };
-    let expected = (1..=1000).sum();
+    let expected = (1..=1000).sum::<std::ffi::c_int>();
     assert_eq!(futures::executor::block_on(body()), expected);
     assert_eq!(current_thread().block_on(body()), expected);
     assert_eq!(workers(1).block_on(body()), expected);
@@ -176,7 +176,7 @@ fn spawn_is_a_task_in_a_scope() {
         }
         sum
     });
-    assert_eq!(sum, (1..=100).sum());
+    assert_eq!(sum, (1..=100).sum::<std::ffi::c_int>());
 }
 
 /// The slot goes in the call with which the scope would have been ready.

@@ -207,7 +207,7 @@ fn one_that_changes_errno() {
             // SAFETY: this thread's.
             (answer, unsafe { *errno() })
         });
-        let answer = on_worker(1, async { call.await }.with_subscriber(subscriber));
+        let answer = on_worker(1, call.with_subscriber(subscriber));
         assert_eq!(answer, (Ok(42), libc::ENOENT));
     }
     // The event that tells of a callback which cannot suspend its call.

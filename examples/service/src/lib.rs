@@ -5,13 +5,13 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`kv`] | short queries, in place, in a scope; a query whose SQL function awaits another service |
-//! | [`reports`] | long queries, offloaded, with a deadline, interrupted when nobody waits any more |
-//! | [`writes`] | a lane: writes in order, a bounded line, an answer that says whether it was done |
-//! | [`pool`] | a bounded pool of connections for each class of queries |
-//! | [`shutdown`] | the end: requests, lane, C |
-//! | [`db`] | a thin safe SQLite |
-//! | [`telemetry`] | a span a request, logs as JSON, metrics |
+//! | `kv` | short queries, in place, in a scope; a query whose SQL function awaits another service |
+//! | `reports` | long queries, offloaded, with a deadline, interrupted when nobody waits any more |
+//! | `writes` | a lane: writes in order, a bounded line, an answer that says whether it was done |
+//! | `pool` | a bounded pool of connections for each class of queries |
+//! | `shutdown` | the end: requests, lane, C |
+//! | `db` | a thin safe SQLite |
+//! | `telemetry` | a span a request, logs as JSON, metrics |
 
 mod admission;
 mod app;

@@ -62,7 +62,7 @@ fn coroutines_take_turns_while_their_functions_await() {
         producer.await.unwrap();
         // The share of the one that failed is lost: every third of the first thirty.
         let lost: i64 = (1..=10).map(|round| 3 * round - 1).sum();
-        assert_eq!(total + rest + lost, (1..=60).sum());
+        assert_eq!(total + rest + lost, (1..=60).sum::<i64>());
     });
 }
 
