@@ -127,7 +127,7 @@ impl Config {
     /// event, `slow call`, says so while C runs, once a call, with its name, location, mode and age, the thread's id and the system call
     /// that it sits in; another one, `slow call has returned`, when it has. A thread of the crate's own looks for such calls a few times in
     /// this period, and sleeps while none is in progress. Calls may have limits of their own
-    /// ([`Offload::slow_after`](crate::Offload::slow_after)).
+    /// ([`Call::slow_after`](crate::Call::slow_after), [`Offload::slow_after`](crate::Offload::slow_after)).
     pub fn slow_after(mut self, limit: Duration) -> Self {
         self.slow_after = limit;
         self

@@ -42,6 +42,8 @@ pub struct Config {
     pub deadline: Duration,
     /// How long a report may take, whatever it asks for.
     pub report_deadline: Duration,
+    /// How long C may run before a warning says so. The process has one such limit, which `main` puts in force.
+    pub slow: Duration,
     /// How long requests may take to end at shutdown; and how long C may take after that.
     pub grace: Duration,
     /// The price service; one of our own if there is none.
@@ -71,6 +73,7 @@ impl Default for Config {
             patience: Duration::from_secs(5),
             deadline: Duration::from_secs(2),
             report_deadline: Duration::from_secs(10),
+            slow: Duration::from_secs(1),
             grace: Duration::from_secs(15),
             prices: None,
             price_delay: Duration::from_millis(5),
@@ -113,6 +116,7 @@ impl Config {
         variables.read_ms("SERVICE_PATIENCE_MS", &mut config.patience)?;
         variables.read_ms("SERVICE_DEADLINE_MS", &mut config.deadline)?;
         variables.read_ms("SERVICE_REPORT_DEADLINE_MS", &mut config.report_deadline)?;
+        variables.read_ms("SERVICE_SLOW_MS", &mut config.slow)?;
         variables.read_ms("SERVICE_GRACE_MS", &mut config.grace)?;
         variables.read_optional("SERVICE_PRICES", &mut config.prices)?;
         variables.read_ms("SERVICE_PRICE_DELAY_MS", &mut config.price_delay)?;

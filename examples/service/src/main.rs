@@ -16,6 +16,7 @@ fn main() -> Result<ExitCode, Failure> {
     let config = Config::from_environment()?;
     let filter = env::var("SERVICE_LOG");
     logs::start(filter.as_deref().unwrap_or(logs::DEFAULT_FILTER))?;
+    cede::Config::new().slow_after(config.slow).install()?;
     // SAFETY: there is no other thread yet.
     if !unsafe { db::log::start() } {
         tracing::warn!("SQLite's log goes nowhere");
