@@ -2,6 +2,8 @@
 
 mod block_on;
 mod child;
+mod counting;
+mod dice;
 mod held;
 mod later;
 pub mod meter;
@@ -14,6 +16,8 @@ mod warned;
 
 pub use block_on::block_on;
 pub use child::{child, child_command, child_task};
+pub use counting::{Counting, assert_counting, counted};
+pub use dice::Dice;
 pub use held::Held;
 pub use later::later;
 pub use polled::polled;

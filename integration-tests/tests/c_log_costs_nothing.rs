@@ -2,8 +2,7 @@
 
 use cede::CLog;
 use cede_fixtures::callback::call_n;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use cede_integration_tests::{Counting, assert_counting, counted};
 use std::ffi::c_int;
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -11,27 +10,6 @@ use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
-
-/// Counts what this thread allocates.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: the system's allocator does it all.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: by this function's contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: by this function's contract.
-        unsafe { System.dealloc(at, layout) };
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -87,6 +65,7 @@ impl AsRef<[u8]> for Untouched {
 /// One test, for the subscribers of a process have one highest level.
 #[test]
 fn in_turn_without_a_subscriber_below_its_level_and_from_it_up() {
+    assert_counting();
     let log = CLog::new("test");
     assert!(!log.at(Level::ERROR).is_enabled());
     log.at(Level::ERROR).text(Untouched);
@@ -106,8 +85,6 @@ fn in_turn_without_a_subscriber_below_its_level_and_from_it_up() {
     assert_eq!(lines(), 45);
     // Four characters, one of them replaced, and a digit.
     assert_eq!(SEEN.load(SeqCst), 10 * 5);
-    let before = COUNT.get();
-    assert_eq!(lines(), 45);
-    assert_eq!(COUNT.get(), before);
+    assert_eq!(counted(lines), (45, 0));
     assert_eq!(SEEN.load(SeqCst), 20 * 5);
 }

@@ -2,31 +2,8 @@
 
 use cede::Callback;
 use cede_fixtures::callback::call_n;
-use cede_integration_tests::on_worker;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use cede_integration_tests::{Counting, assert_counting, counted, on_worker};
 use std::ffi::{c_int, c_long, c_void};
-
-/// Counts what this thread allocates.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: the system's allocator does it all.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: by this function's contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: by this function's contract.
-        unsafe { System.dealloc(at, layout) };
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -41,20 +18,13 @@ fn allocations(function: Function, data: *mut c_void) -> u64 {
     // SAFETY: the callback is there until this returns.
     let call_back = || assert_eq!(unsafe { call_n(function, data, CALLBACKS) }, SUM);
     call_back();
-    let before = COUNT.get();
-    for _ in 0..100 {
-        call_back();
-    }
-    COUNT.get() - before
+    counted(|| (0..100).for_each(|_| call_back())).1
 }
 
 #[test]
 fn once_they_are_made() {
+    assert_counting();
     on_worker(1, async {
-        let before = COUNT.get();
-        drop(Box::new(1));
-        assert!(COUNT.get() > before, "the allocator counts");
-
         let mut calls = 0;
         let exclusive = Callback::new(-1, async |n: c_int| {
             calls += 1;
@@ -84,9 +54,7 @@ fn once_they_are_made() {
         let lend = || bare.bare(|f| allocations(f, std::ptr::null_mut()));
         let call = cede::call(|| {
             lend();
-            let before = COUNT.get();
-            lend();
-            COUNT.get() - before
+            counted(lend).1
         });
         assert_eq!(call.await, 0);
     });
@@ -95,6 +63,7 @@ fn once_they_are_made() {
 /// A callback that waits finds what it needs where the last one has left it.
 #[test]
 fn when_they_wait() {
+    assert_counting();
     on_worker(1, async {
         let waits = Callback::new(-1, async |n: c_int| {
             let mut woken = false;

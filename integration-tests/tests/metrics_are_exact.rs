@@ -5,7 +5,7 @@
 
 use cede::{Lane, Metrics, Refused};
 use cede_integration_tests::process::{Watchdog, eventually};
-use cede_integration_tests::{current_thread, workers};
+use cede_integration_tests::{Dice, current_thread, workers};
 use std::future::{Future, poll_fn};
 use std::panic;
 use std::pin::{Pin, pin};
@@ -37,29 +37,6 @@ static PANICS: AtomicU64 = AtomicU64::new(0);
 
 /// What a panic that is part of the plan carries.
 struct Planned;
-
-/// Marsaglia's xorshift.
-#[derive(Clone, Copy)]
-struct Dice(u64);
-
-impl Dice {
-    fn of(task: u64) -> Self {
-        let mut dice = Self(task.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        (0..4).for_each(|_| _ = dice.roll());
-        dice
-    }
-
-    fn roll(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 >> 11
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.roll() % n == 0
-    }
-}
 
 /// A callback, counted here by how its future was polled.
 fn ask(future: impl Future<Output = ()> + Send) {
@@ -110,13 +87,13 @@ fn under_c(mode: usize, mut dice: Dice, depth: u64) {
         0 => panic::panic_any(Planned),
         // Long enough for the monitor, once in a while.
         1 => thread::sleep(Duration::from_micros(300)),
-        2 => polled(cede::call(|| under_c(0, Dice(dice.roll() | 1), 0)).named("right under C")),
+        2 => polled(cede::call(|| under_c(0, Dice::of(dice.roll()), 0)).named("right under C")),
         _ => {}
     }
     for _ in 0..dice.roll() % 3 {
         let pends = dice.one_in(4);
         let panics = dice.one_in(64);
-        let next = Dice(dice.roll() | 1);
+        let next = Dice::of(dice.roll());
         ask(async move {
             if pends {
                 yield_now().await;
@@ -135,7 +112,7 @@ fn under_c(mode: usize, mut dice: Dice, depth: u64) {
 fn call(mut dice: Dice, depth: u64) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     // Offloaded calls nest only at the top: a line that waits for itself would not move.
     let mode = (dice.roll() % 6) as usize;
-    let rest = Dice(dice.roll() | 1);
+    let rest = Dice::of(dice.roll());
     let work = move || under_c(mode, rest, depth);
     let mut call = cede::call(work).named("stressed");
     if dice.one_in(8) {
@@ -155,7 +132,7 @@ fn call(mut dice: Dice, depth: u64) -> Pin<Box<dyn Future<Output = ()> + Send>> 
 }
 
 async fn elsewhere(mut dice: Dice, lane: Option<Lane>) {
-    let rest = Dice(dice.roll() | 1);
+    let rest = Dice::of(dice.roll());
     let mode = if lane.is_some() { 7 } else { 6 };
     let mut call = cede::offload(move || under_c(mode, rest, 1)).named("stressed");
     if let Some(lane) = lane {
@@ -172,7 +149,7 @@ async fn task(number: u64, lane: Lane) {
             match dice.roll() % 16 {
                 0 => elsewhere(dice, None).await,
                 1 => elsewhere(dice, Some(lane.clone())).await,
-                _ => call(Dice(dice.roll() | 1), 2).await,
+                _ => call(Dice::of(dice.roll()), 2).await,
             }
         }
     };

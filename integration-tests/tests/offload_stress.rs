@@ -5,7 +5,7 @@
 use cede::{Cancel, Lane, NotRun, Offload, Refused, metrics, offload};
 use cede_fixtures::time::spin_us;
 use cede_integration_tests::process::Watchdog;
-use cede_integration_tests::{PATIENCE, under_c, workers};
+use cede_integration_tests::{Dice, PATIENCE, under_c, workers};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,25 +28,6 @@ struct Level {
     depth: u64,
     /// The lane, or none if there are not so many.
     lane: usize,
-}
-
-/// Marsaglia's xorshift.
-#[derive(Clone)]
-struct Dice(u64);
-
-impl Dice {
-    fn of(seed: u64) -> Self {
-        let mut dice = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        (0..4).for_each(|_| _ = dice.below(2));
-        dice
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % n
-    }
 }
 
 /// What all tasks share.
@@ -79,7 +60,7 @@ impl Place {
             // on none (and then those in its callbacks too).
             lane: outer.lane + dice.below(3) as usize,
         };
-        let (place, held, seed) = (self.clone(), self.witness.clone(), dice.clone());
+        let (place, held, seed) = (self.clone(), self.witness.clone(), dice);
         let work = move || {
             place.run.fetch_add(1, Ordering::Relaxed);
             let mut dice = seed;
@@ -131,7 +112,7 @@ impl Place {
     fn one(self: &Arc<Self>, mut dice: Dice, outer: Level) -> Boxed<()> {
         let place = self.clone();
         Box::pin(async move {
-            let (call, expected) = place.call(dice.clone(), outer);
+            let (call, expected) = place.call(dice, outer);
             let pause = Duration::from_micros(dice.below(300));
             match dice.below(6) {
                 0 | 1 => assert_eq!(call.await.0, expected),

@@ -3,47 +3,18 @@
 
 use cede::{Overflow, Registered, Reply};
 use cede_integration_tests::process::Watchdog;
-use cede_integration_tests::workers;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use cede_integration_tests::{Counting, assert_counting, counted, workers};
 use std::ffi::c_int;
 use std::thread;
 use std::time::Duration;
 
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is the system allocator's; a thread-local without a destructor is there at all times.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: by this function's contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: by this function's contract.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-fn counted<R>(f: impl FnOnce() -> R) -> (R, usize) {
-    let before = COUNT.get();
-    let returned = f();
-    (returned, COUNT.get() - before)
-}
 
 #[test]
 fn on_c_s_side() {
     let _watchdog = Watchdog::new("allocations");
-    assert_ne!(counted(|| drop(Box::new(1))).1, 0, "the allocator counts");
+    assert_counting();
     let runtime = workers(1);
     for overflow in [Overflow::Refuse, Overflow::DropOldest, Overflow::DropNewest] {
         let reply = Reply {

@@ -5,7 +5,7 @@
 use cede::Refused;
 use cede_fixtures::time::{sleep_us, spin_us};
 use cede_integration_tests::process::{Watchdog, eventually, resident_kib, threads};
-use cede_integration_tests::workers;
+use cede_integration_tests::{Dice, workers};
 use std::panic;
 use std::pin::Pin;
 use std::time::Duration;
@@ -18,28 +18,6 @@ const AT_ONCE: u64 = 1000;
 /// What the allocator and the threads' caches may keep, in KiB: guessed, and far less than what a leak of one page for
 /// each task comes to.
 const SLACK_KIB: u64 = 16 << 10;
-
-/// Marsaglia's xorshift.
-struct Dice(u64);
-
-impl Dice {
-    fn of(task: u64) -> Self {
-        let mut dice = Self(task.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        (0..4).for_each(|_| _ = dice.roll());
-        dice
-    }
-
-    fn roll(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 >> 11
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.roll() % n == 0
-    }
-}
 
 /// What a panic that is part of the plan carries.
 struct Planned(u64);
@@ -117,7 +95,7 @@ fn start(runtime: &Runtime, number: u64) -> impl Future<Output = bool> + use<> {
     let mut dice = Dice::of(number);
     let kind = dice.roll() % 64;
     let depth = dice.roll() % 5;
-    let calls = Dice(dice.0).roll() % 8 + 1;
+    let calls = dice.clone().roll() % 8 + 1;
     let (task, expected) = match kind {
         0 => (runtime.spawn(panics(number, depth)), None),
         1..16 => (
