@@ -1,5 +1,7 @@
 //! A C library that tells of events from threads of its own, and must never be held up: they are read as a stream, by a
 //! task that sums them up every millisecond. What it is too slow for is dropped, and counted.
+//!
+//! The library is a function of this repository's own, `native/fixtures/c/foreign.c`, which stands for one that you have.
 
 use cede::{Overflow, Registered, Reply};
 use cede_fixtures::foreign;

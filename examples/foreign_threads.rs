@@ -1,5 +1,7 @@
 //! A C library with threads of its own, which call back and wait for the answer: here an admission that awaits a
 //! semaphore and a timer. Eight threads of C's, on a runtime with one worker.
+//!
+//! The library is a function of this repository's own, `native/fixtures/c/foreign.c`, which stands for one that you have.
 
 use cede_fixtures::foreign;
 use std::ffi::c_int;

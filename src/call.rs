@@ -57,7 +57,9 @@ use std::task::{Context, Poll};
 ///
 /// C runs exactly once if the future is polled, and not at all if it is not. Dropping the future, `select!`,
 /// `timeout` and `abort` have no effect before C has returned, since the poll does not return. If the future is
-/// dropped between C's return and the poll that would have delivered it, the result is dropped: return owning types.
+/// dropped between C's return and the poll that would have delivered it, the result is dropped: return owning types. So a
+/// `select!` beside a call looks at its other branches when C has returned, and if one of them is ready then it may win, and what C has
+/// returned is lost. C that is to have a deadline is [offloaded](crate::offload()).
 /// For calls that are [`suspendable`](Call::suspendable) or [`migratable`](Call::migratable) see there.
 ///
 /// # Panics

@@ -125,8 +125,10 @@ impl Config {
     ///
     /// C is slow if it has run for so long without calling back: the time in callbacks, and in a lane's line, is not C's. A `WARN`
     /// event, `slow call`, says so while C runs, once a call, with its name, location, mode and age, the thread's id and the system call
-    /// that it sits in; another one, `slow call has returned`, when it has. A thread of the crate's own looks for such calls a few times in
-    /// this period, and sleeps while none is in progress. Calls may have limits of their own
+    /// that it sits in; another one, `slow call has returned`, when it has. A thread of the crate's own looks for such calls four times in
+    /// the shortest of the limits in force, and sleeps while none is in progress. So the first warning comes up to two such looks late, and
+    /// the times in both are up to one look too short. Without a subscriber of `tracing` nobody sees them. Calls may
+    /// have limits of their own
     /// ([`Call::slow_after`](crate::Call::slow_after), [`Offload::slow_after`](crate::Offload::slow_after)).
     pub fn slow_after(mut self, limit: Duration) -> Self {
         self.slow_after = limit;
@@ -174,8 +176,9 @@ type Hook = Arc<dyn Fn() + Send + Sync>;
 /// What the threads are like that take over from a worker in C: name, stack size, hooks.
 ///
 /// A standby thread runs your tasks just as tokio's workers do, but tokio's
-/// [`Builder::on_thread_start`](tokio::runtime::Builder::on_thread_start) is not called on it, and its name and stack size are not
-/// those of the runtime's builder: the runtime does not tell. Whoever relies on these says so again here.
+/// [`Builder::on_thread_start`](https://docs.rs/tokio/1/tokio/runtime/struct.Builder.html#method.on_thread_start)
+/// is not called on it, and its name and stack size are not those of the runtime's builder: the runtime does not tell. Whoever relies
+/// on these says so again here.
 ///
 /// ```
 /// # let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
@@ -229,7 +232,7 @@ impl StandbyThreads {
         self
     }
 
-    /// Called on each thread before it ends.
+    /// Called on each thread before it ends. A panic of the hook is reported by the panic hook and goes no further.
     pub fn on_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_stop = Some(Arc::new(hook));
         self

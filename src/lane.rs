@@ -108,7 +108,7 @@ impl Lane {
 
     /// Closes the lane: from now on calls are refused, without waiting for the future to be polled. Those in line are served,
     /// also those that wait for a place. The future is ready when C has returned from the last of them and the threads are
-    /// through with [`on_stop`](LaneBuilder::on_stop).
+    /// through with [`on_stop`](LaneBuilder::on_stop). Dropping it changes nothing: the lane is closed, and serves its line.
     ///
     /// Not to be awaited in a callback of the lane itself: it would wait for its own end.
     pub fn close(&self) -> LaneClose {

@@ -46,7 +46,7 @@
 //!   some, for a library that is bound to one.
 //! - [`Config`] and [`StandbyThreads`] are the settings, [`metrics`](metrics()) the counters. Slow calls are warned of
 //!   ([`Config::slow_after`]). What an operator
-//!   sees, and should do, is on a page of its own: [`production`].
+//!   sees, and should do, is on a page of its own: [`production`]. The crate's one feature is `metrics`, for `publish_metrics`.
 //!
 //! # Closures for C
 //!
@@ -60,12 +60,15 @@
 //!
 //! # let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
 //! # runtime.block_on(async { tokio::spawn(async {
-//! # let db = {
-//! #     let mut db = null_mut();
-//! #     unsafe { sqlite::sqlite3_open(c":memory:".as_ptr(), &mut db) };
-//! #     cede::SendPtr::new(db)
-//! # };
-//! # let (send, mut receive) = tokio::sync::mpsc::channel(8);
+//! // In a block: a bare pointer that is there still at an `await` would keep the task from being spawned.
+//! let db = {
+//!     let mut db = null_mut();
+//!     // SAFETY: the name ends in NUL, and there is room for the connection.
+//!     let code = unsafe { sqlite::sqlite3_open(c":memory:".as_ptr(), &mut db) };
+//!     assert_eq!(code, sqlite::SQLITE_OK);
+//!     cede::SendPtr::new(db)
+//! };
+//! let (send, mut receive) = tokio::sync::mpsc::channel(8);
 //! let mut rows = 0;
 //! let each = cede::Callback::new(
 //!     sqlite::SQLITE_ABORT,
@@ -84,8 +87,9 @@
 //! .named("sqlite3_exec")
 //! .await;
 //! assert_eq!((code, rows), (sqlite::SQLITE_OK, 2));
+//! assert_eq!(receive.recv().await.as_deref(), Some(c"one"));
+//! # // SAFETY: nobody uses it any more.
 //! # unsafe { sqlite::sqlite3_close(db.get()) };
-//! # assert_eq!(receive.recv().await.as_deref(), Some(c"one"));
 //! # }).await.unwrap(); });
 //! ```
 //!
@@ -110,8 +114,8 @@
 //! | [`offload(f)`](offload()) | not concerned | another thread's | leaves the task free; C's thread waits | long calls, with deadlines; any runtime |
 //! | [`.on_lane(&lane)`](Offload::on_lane) | not concerned | a thread's of the [`Lane`] | as `offload` | libraries bound to a thread; bounds on what is in C at once |
 //!
-//! In the first six C runs within the poll, on the thread that polls, and `f` may borrow; in the last two it runs elsewhere, `f` is
-//! `Send + 'static`, and `select!`, `timeout` and `abort` act at any time.
+//! In the first six C runs within the poll, on the thread that polls, and `f` may borrow, except in a suspendable call, where it is
+//! `'static`. In the last two C runs elsewhere, `f` is `Send + 'static`, and `select!`, `timeout` and `abort` act at any time.
 //!
 //! # Where the thread comes in
 //!
@@ -159,6 +163,7 @@
 //! | slot | the right to run tasks: a tokio worker's core |
 //! | cede, re-acquire | what a call does with its slot before C and after it; ceded, the slot may be taken, but nothing is handed over yet |
 //! | hand off | give the slot to a standby thread at once |
+//! | monitor | the thread that watches the calls that have ceded a slot; how long it leaves a call its slot is its *patience*: some 75 µs to 2 ms |
 //! | retake | what the monitor does to the slot of a call that lasts |
 //! | frame | one open `block_in_place`: the span in which a slot is ceded |
 //! | mark | where the owner of a frame is: odd in C, even in Rust |
@@ -184,8 +189,8 @@
 //!
 //! tokio gives a worker's core away in one way, `block_in_place`, which wakes or creates a thread each time. The crate has that
 //! wake-up queued behind a thread that is held, where it costs nothing until it is needed, and lets a monitor release the
-//! thread when a call lasts. The head of each module says what the rules are: start with `slot`, `stack`,
-//! `callback` and `offload`.
+//! thread when a call lasts. The head of each module's file, which these pages do not show, says what the rules are: start with
+//! `src/slot.rs`, `src/stack.rs`, `src/callback.rs` and `src/offload.rs`.
 
 #![warn(clippy::multiple_unsafe_ops_per_block)]
 

@@ -89,10 +89,11 @@ use std::time::Duration;
 /// # Thread and blocking
 ///
 /// `f` runs on a blocking thread of the runtime that is entered when the future is polled first (see
-/// [`spawn_blocking`](tokio::task::spawn_blocking), also for how many there are and how large their stacks, on which C runs); on
-/// the threads of a [`Lane`] with [`on_lane`](Offload::on_lane); outside of a runtime, on a thread of its own. Nothing happens
-/// before the first poll, or [`try_start`](Offload::try_start). While C runs there, paused test time stands still, as with
-/// `spawn_blocking`, also while it waits for a callback: so a callback that sleeps then sleeps for ever.
+/// [`spawn_blocking`](https://docs.rs/tokio/1/tokio/task/fn.spawn_blocking.html), also for how many there are
+/// and how large their stacks, on which C runs); on the threads of a [`Lane`] with [`on_lane`](Offload::on_lane); outside of a
+/// runtime, on a thread of its own. Nothing happens before the first poll, or [`try_start`](Offload::try_start). While C runs
+/// there, paused test time stands still, as with `spawn_blocking`, also while it waits for a callback: so a callback that sleeps
+/// then sleeps for ever.
 ///
 /// The subscriber of `tracing` and the current span go with `f`; task-locals do not.
 ///

@@ -19,7 +19,7 @@
 //! | Is it known to block for long, each time? | [`long`](crate::Call::long) |
 //! | Anything else | [`call`](crate::call) |
 //!
-//! When in doubt take [`call`](crate::call): it costs some hundred nanoseconds, and if C lasts, others go on all the same. Name every
+//! When in doubt take [`call`](crate::call): it costs a few hundred nanoseconds, and if C lasts, others go on all the same. Name every
 //! call ([`named`](crate::Call::named)): all that follows shows the name.
 //!
 //! # Before the first call
@@ -64,21 +64,24 @@
 //!
 //! # Warnings
 //!
+//! Events of `tracing`, at `WARN`; the level is said where it is `ERROR`. Those about slowness have the fields `name`, `location`,
+//! `mode` and `thread` (the system's number), and how long, in milliseconds: `age_ms` so far, `took_ms` in all.
+//!
 //! | event | means | do |
 //! |---|---|---|
 //! | `slow call` | C has run for [`slow_after`](crate::Config::slow_after) without calling back. `syscall` and `thread` tell what it does: on a lock (`futex`), on a peer (`recvfrom`, `poll`), on the disk (`pread64`), or `running` | look whether it should have a deadline, be on a lane, or be `offload`ed. A debugger finds the thread by its number |
-//! | `slow call has returned` | it is over, and took so long | |
-//! | `brief call is not brief` | a [`brief`](crate::Call::brief) call holds its worker: other tasks of that worker wait, and nobody takes over | remove `brief()` |
-//! | `a callback keeps its thread waiting` | a future under C has been pending for so long; its thread is held, and C's locks with it | look what the future waits for. If that is normal, `suspendable`, `migratable`, or a lane |
+//! | `slow call has returned` | it is over; `took_ms` may lack what was before the watchdog saw it ([`slow_after`](crate::Config::slow_after)) | |
+//! | `brief call is not brief` | a [`brief`](crate::Call::brief) call holds its worker: other tasks of that worker wait, and nobody takes over. When it is over: `brief call has returned late` | remove `brief()` |
+//! | `a callback keeps its thread waiting` | a future under C has been pending for so long; its thread is held, and C's locks with it. When it is over: `a callback that kept its thread waiting is done` | look what the future waits for. If that is normal, `suspendable`, `migratable`, or a lane |
 //! | `no standby thread` | a worker could not be replaced: the system has no thread to give, or [`max_standby_threads`](crate::Config::max_standby_threads) is reached | too much C at once: bound it |
 //! | `C runs in place on a current-thread runtime` | nobody can take over there: all of the runtime's tasks wait while C runs (said once) | a multi-thread runtime, or `offload` |
-//! | `a callback cannot suspend its call` | an executor runs on the call's C stack: the callback parks instead (said once) | no `block_on` under C |
-//! | `a suspended call was dropped on a thread that is not its own` | its C stack is lost, with what C holds | await suspendable calls where they were made |
+//! | `a callback cannot suspend its call` | an executor runs, or a runtime is entered, on the call's C stack: the callback parks instead (said once) | no `block_on` and no `Handle::enter` under C |
+//! | `a suspended call was dropped on a thread that is not its own` (`ERROR`) | its C stack is lost, with what C holds | await suspendable calls where they were made |
 //! | `a callback came when its registration had ended` | C called after it was told to stop, and was refused | end the registration after C's own unregister call |
-//! | `the user data of a callback is not its registration's` | C passed something else, or it was freed | a mistake in the binding |
+//! | `the user data of a callback is not its registration's` (`ERROR`) | C passed something else, or it was freed | a mistake in the binding |
 //! | `callback refused` (as `WARN`) | re-entered, or called when nothing was lent | `shared` instead of `new`; or a mistake in the binding |
-//! | `two bare callbacks of one type at once` | C could not tell them apart | not at once, or with user data |
-//! | `a callback outside of any call has panicked` | C got the fallback | as any panic |
+//! | `two bare callbacks of one type at once` (`ERROR`) | C could not tell them apart, so the second [`bare`](crate::Callback::bare) has panicked | not at once, or with user data |
+//! | `a callback outside of any call has panicked`, `a callback panicked outside of any call` (`ERROR`) | the first of a registration, the second of a [`leaf`](crate::Callback::leaf): C got the fallback | as any panic |
 //! | `C is interrupted once, and not again`, `no signal without a handler` | an interruption could not be repeated, or not be made by signal | more threads; [`Config::cancel_signal`](crate::Config::cancel_signal) |
 //! | `this tokio does not hand its workers over as expected` | the self-test failed: calls are plain `block_in_place` | report it, with tokio's version |
 //!

@@ -11,6 +11,9 @@ where
     /// runtime, and in the tasks of a `LocalSet`. The task returns `Pending`, and the thread goes on with others.
     /// Elsewhere the thread parks, as in a plain call.
     ///
+    /// Closure and result own what they use (`'static`), for a suspended call may be forgotten: C then stays where it is, and so must
+    /// all that it refers to.
+    ///
     /// # Thread
     ///
     /// A suspended call stays on its thread. Polled on another one (a current-thread runtime whose `block_on` was

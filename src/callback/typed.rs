@@ -141,7 +141,8 @@ use std::rc::Rc;
 /// 5. The thread may run the closure: it is the one where the callback is, or the callback is `Sync`.
 /// 6. C does not leave the callback by `longjmp`.
 ///
-/// For callbacks that C may call late, or from threads of its own, a pointer is too little to go by: this type is not for them.
+/// For callbacks that C may call late, or from threads of its own, a pointer is too little to go by: this type is not for them, but
+/// [`Registered`](crate::Registered) is.
 ///
 /// # Cost
 ///

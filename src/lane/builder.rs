@@ -75,7 +75,7 @@ impl LaneBuilder {
         self
     }
 
-    /// Called on each thread after its last call.
+    /// Called on each thread after its last call. A panic of the hook is reported by the panic hook and goes no further.
     pub fn on_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_stop = Some(Arc::new(hook));
         self

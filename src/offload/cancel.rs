@@ -20,7 +20,9 @@ use std::sync::OnceLock;
 ///
 /// Whatever the policy: C that has not begun does not run; its callbacks are refused from then on with
 /// [`Refused::Cancelled`](crate::Refused::Cancelled), one that it waits for included; and C is never ended by force. The drop does
-/// not wait for it.
+/// not wait for it: until C has returned, what it uses (a connection, a buffer) is not free. So the closure should own that, or
+/// share it by an `Arc`. To have it back, return it, and cancel with [`cancellable`](crate::Offload::cancellable); or wait with
+/// [`drain`](crate::drain()).
 #[non_exhaustive]
 #[derive(Default)]
 pub enum Cancel {
@@ -64,7 +66,7 @@ impl Cancel {
     /// # fn sqlite3_interrupt(_: *mut std::ffi::c_void) {}
     /// # async fn f(db: Db, query: impl FnOnce() -> i32 + Send + 'static) {
     /// let query = cede::offload(query).on_cancel(cede::Cancel::interrupt(move || {
-    ///     let db = &db;
+    ///     let db = &db; // all of it, and not the pointer in it alone, which is not `Send`
     ///     // The connection is open: the query is at it.
     ///     sqlite3_interrupt(db.0);
     /// }));

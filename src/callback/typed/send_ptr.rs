@@ -3,7 +3,8 @@
 use std::fmt;
 
 /// A raw pointer that is `Send` and `Sync`: for the futures of [`Callback::sendable`](crate::Callback::sendable), and of
-/// [`callback`](crate::callback()), which may be polled on another thread than C runs on.
+/// [`callback`](crate::callback()), which may be polled on another thread than C runs on; and for the handles of C's (`sqlite3 *`) that a
+/// task keeps across an `await`, or that the closure of an [offloaded](crate::offload()) call takes along.
 ///
 /// A raw pointer is neither because types cannot say whether what it points to may be used on another thread. To move the
 /// pointer there is no harm; to *use* it there takes `unsafe`, and it is that block which answers for it: what it points to
