@@ -5,6 +5,7 @@ mod count;
 mod event;
 mod histogram;
 mod seen;
+mod seldom;
 mod spans_aside;
 mod tally;
 

@@ -54,7 +54,7 @@
 //! | `in_c_ns` | in C, callbacks not counted |
 //! | `callbacks`, `in_callbacks_ns` | how many there were (leaves are C's), and how long C waited for them |
 //! | `slot_wait_ns` | from C's return to the poll that delivers the result |
-//! | `retaken` | whether the slot was gone when C returned |
+//! | `retaken` | whether the monitor took the slot while C ran |
 //!
 //! The last six are recorded at its end. The span is entered while C runs, so it is the parent of what C logs, and its busy time, where
 //! a subscriber computes one, is C's. A callback runs in the span of the task. Dropped or suspended, a call has no span entered. A call
@@ -73,7 +73,7 @@
 //! | `slow call has returned` | it is over; `took_ms` may lack what was before the watchdog saw it ([`slow_after`](crate::Config::slow_after)) | |
 //! | `brief call is not brief` | a [`brief`](crate::Call::brief) call holds its worker: other tasks of that worker wait, and nobody takes over. When it is over: `brief call has returned late` | remove `brief()` |
 //! | `a callback keeps its thread waiting` | a future under C has been pending for so long; its thread is held, and C's locks with it. When it is over: `a callback that kept its thread waiting is done` | look what the future waits for. If that is normal, `suspendable`, `migratable`, or a lane |
-//! | `no standby thread` | a worker could not be replaced: the system has no thread to give, or [`max_standby_threads`](crate::Config::max_standby_threads) is reached | too much C at once: bound it |
+//! | `no standby thread` | a worker could not be replaced: the system has no thread to give, or [`max_standby_threads`](crate::Config::max_standby_threads) is reached. Said once a second at most, with how many `times`: [`kept_slots`](crate::Metrics::kept_slots) counts | too much C at once: bound it |
 //! | `C runs in place on a current-thread runtime` | nobody can take over there: all of the runtime's tasks wait while C runs (said once) | a multi-thread runtime, or `offload` |
 //! | `a callback cannot suspend its call` | an executor runs, or a runtime is entered, on the call's C stack: the callback parks instead (said once) | no `block_on` and no `Handle::enter` under C |
 //! | `a suspended call was dropped on a thread that is not its own` (`ERROR`) | its C stack is lost, with what C holds | await suspendable calls where they were made |
@@ -98,6 +98,7 @@
 //! | time to get back | `histogram_quantile(0.99, sum by (le) (rate(cede_slot_wait_seconds_bucket[5m])))` | the workers are busy with other tasks |
 //! | retakes | `rate(cede_retakes_total[1m])` | calls last. Each costs a wake-up; if most do, they should be `long()` or offloaded |
 //! | threads | `cede_standby_threads` | as many calls are in C for long. Alert at half of what the system allows |
+//! | slots kept | `rate(cede_slots_kept_total[1m])` | no thread could be had to take a slot over: while C runs, that worker's tasks wait |
 //! | abandoned | `cede_calls_abandoned` | C goes on for clients that have gone: give it a [`Cancel`](crate::Cancel) that it heeds |
 //! | lane | `cede_lane_calls_waiting` | more comes in than goes out |
 //! | suspended | `cede_calls_in_flight{place="suspended"}` | callbacks wait: for what? |

@@ -55,6 +55,8 @@ pub struct Metrics {
     pub retakes: u64,
     /// Slots that a call gave away itself: `long()`, a callback that parks, a worker whose calls have been long.
     pub hand_offs: u64,
+    /// Slots that were kept while C ran, because no standby thread was to be had.
+    pub kept_slots: u64,
     /// How frames have ended that had ceded a slot.
     pub reacquires: Reacquires,
     /// Callbacks that were refused.
@@ -178,6 +180,7 @@ pub fn metrics() -> Metrics {
         callbacks: counted.callbacks + counter::CALLBACKS_ELSEWHERE.get(),
         callbacks_waited: counted.callbacks_waited + counter::CALLBACKS_ELSEWHERE_WAITED.get(),
         retakes: counter::RETAKES.get(),
+        kept_slots: counter::KEPT_SLOTS.get(),
         hand_offs: counter::HAND_OFFS.get(),
         reacquires: Reacquires {
             same_slot: counted.kept,

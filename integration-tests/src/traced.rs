@@ -98,12 +98,23 @@ impl Traced {
     }
 }
 
+fn number(fields: &Fields, field: &str) -> u64 {
+    let value = fields.get(field);
+    let value = value.unwrap_or_else(|| panic!("no {field} in {fields:?}"));
+    value.parse().expect("a number")
+}
+
+impl EventSeen {
+    /// A number among the fields.
+    pub fn number(&self, field: &str) -> u64 {
+        number(&self.fields, field)
+    }
+}
+
 impl SpanSeen {
     /// A number among the fields.
     pub fn number(&self, field: &str) -> u64 {
-        let value = self.fields.get(field);
-        let value = value.unwrap_or_else(|| panic!("no {field} in {self:?}"));
-        value.parse().expect("a number")
+        number(&self.fields, field)
     }
 
     fn known_as(name: &str, fields: &Fields) -> String {

@@ -61,9 +61,13 @@ fn a_slot_is_handed_off() {
     let (traced, subscriber) = subscribed();
     on_worker(
         1,
-        async { cede::call(|| ()).long().await }.with_subscriber(subscriber),
+        async { cede::call(|| ()).named("long").long().await }.with_subscriber(subscriber),
     );
-    assert_eq!(one(&traced, "slot handed off").level, Level::DEBUG);
+    let told = one(&traced, "slot handed off");
+    assert_eq!(told.level, Level::DEBUG);
+    assert!(told.fields["call"].starts_with("long ("), "{told:?}");
+    // The monitor has not.
+    assert_eq!(traced.call().fields["retaken"], "false");
 }
 
 /// C that waits for a callback which is not ready at once.

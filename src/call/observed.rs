@@ -8,6 +8,7 @@ use crate::context;
 use crate::here::Here;
 use crate::label::Label;
 use crate::observe::Seen;
+use crate::slot::{ThreadSlot, known_thread};
 use crate::stack::{Job, Outcome};
 use crate::watchdog::{Parent, Watch};
 use std::mem::replace;
@@ -147,8 +148,9 @@ impl Core {
         // returned; the rest is this function's contract.
         let progress = unsafe { polled.core.poll_unseen(here, shown.job(), cx) };
         if progress == Progress::Pending {
-            if shown.seen.has_left_c() {
-                shown.seen.lose_slot(&polled.core.label);
+            let is_retaken = || known_thread(here).is_some_and(ThreadSlot::is_retaken);
+            if shown.seen.has_left_c() && is_retaken() {
+                shown.seen.is_retaken(&polled.core.label);
             }
         } else {
             shown.seen.end();

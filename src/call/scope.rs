@@ -112,7 +112,7 @@ fn poll_in_frame<F: Future>(
     thread.begin_scope_poll(cx.waker());
     let mut polled = Poll::Pending;
     let losses = thread.losses();
-    thread.cede(Frame::Scope, false, &mut || {
+    thread.cede(Frame::Scope, None, &mut || {
         polled = future.as_mut().poll(cx);
         *opens_frame = thread.frame() != Frame::Scope || thread.has_made_calls();
     });

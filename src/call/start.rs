@@ -108,7 +108,7 @@ impl Core {
                 }
             }
             if self.label.manner.mode == Mode::Long {
-                thread.hand_off();
+                thread.hand_off(Some(&self.label));
             }
         }
         // SAFETY: by this function's contract.
@@ -276,14 +276,11 @@ impl Core {
         }
         let losses = thread.losses();
         let mut ran = Ran::Suspended;
-        thread.cede(
-            Frame::Call,
-            self.label.manner.mode == Mode::Long,
-            &mut || {
-                // SAFETY: by this function's contract.
-                ran = unsafe { self.run(here, thread.marks(), job, cx) }.ran;
-            },
-        );
+        let label = self.label;
+        thread.cede(Frame::Call, Some(&label), &mut || {
+            // SAFETY: by this function's contract.
+            ran = unsafe { self.run(here, thread.marks(), job, cx) }.ran;
+        });
         stack::tend(here);
         // What a frame knew of its slot when C returned is not the last word: the core may have come back.
         self.settle(ran, thread.losses() == losses, cx.waker())

@@ -71,10 +71,10 @@ pub(crate) fn wait<T>(
     match thread {
         None => park_and_poll(),
         Some(thread) if thread.is_in_frame() => {
-            thread.hand_off();
+            thread.hand_off(of);
             park_and_poll();
         }
-        Some(thread) => thread.cede_parked(&mut park_and_poll),
+        Some(thread) => thread.cede_parked(of, &mut park_and_poll),
     }
     output.expect("the loop ends with an output")
 }

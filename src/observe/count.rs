@@ -123,6 +123,7 @@ pub(crate) mod counter {
 
     pub(crate) static RETAKES: Counter = Counter(AtomicU64::new(0));
     pub(crate) static HAND_OFFS: Counter = Counter(AtomicU64::new(0));
+    pub(crate) static KEPT_SLOTS: Counter = Counter(AtomicU64::new(0));
     pub(crate) static REFUSALS: Counter = Counter(AtomicU64::new(0));
     pub(crate) static PANICS: Counter = Counter(AtomicU64::new(0));
     pub(crate) static LEAKED_STACKS: Counter = Counter(AtomicU64::new(0));

@@ -3,6 +3,7 @@
 //! A subscriber is a stranger's code: what it panics with ends here.
 
 use super::counter;
+use super::seldom::Seldom;
 use crate::panic::{Payload, caught, discard};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,11 +34,20 @@ pub(crate) fn nothing_to_cede() {
     }
 }
 
-/// A worker keeps its slot during a call because no standby thread could be had.
+/// A worker keeps its slot, because no standby thread could be had. Where that happens it happens to each call.
 pub(crate) fn no_standby(why: impl fmt::Debug) {
-    emit(
-        || tracing::warn!(target: "cede", ?why, "no standby thread: this call keeps its worker's slot"),
-    );
+    static SELDOM: Seldom = Seldom::new();
+    counter::KEPT_SLOTS.add(1);
+    if let Some(times) = SELDOM.happen() {
+        emit(|| {
+            tracing::warn!(
+                target: "cede",
+                ?why,
+                times,
+                "no standby thread: a worker keeps its slot while C runs (said once a second at most)"
+            );
+        });
+    }
 }
 
 pub(crate) fn self_test_failed() {
@@ -165,16 +175,17 @@ pub(crate) fn abandoned_has_returned(call: &dyn fmt::Display) {
     emit(|| tracing::debug!(target: "cede", %call, "abandoned call has returned"));
 }
 
-/// The monitor, or the call itself, has given the slot away; C has returned since.
-pub(crate) fn slot_was_lost(call: &dyn fmt::Display) {
+/// The monitor has taken the slot; C has returned since.
+pub(crate) fn slot_was_retaken(call: &dyn fmt::Display) {
     emit(
         || tracing::debug!(target: "cede", %call, "slot retaken while in C: the task waits for one"),
     );
 }
 
 /// The slot was given away before C was entered, or before a thread parks.
-pub(crate) fn handed_off() {
-    emit(|| tracing::debug!(target: "cede", "slot handed off"));
+pub(crate) fn handed_off(call: Option<&impl fmt::Display>) {
+    let call = call.map(tracing::field::display);
+    emit(|| tracing::debug!(target: "cede", call, "slot handed off"));
 }
 
 /// C waits for a future that is not ready.

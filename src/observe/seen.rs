@@ -142,11 +142,11 @@ impl Seen {
         self.callbacks.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// C has come back, and its slot is gone.
-    pub(crate) fn lose_slot(&self, label: &Label) {
+    /// C has come back, and the monitor has taken its slot.
+    pub(crate) fn is_retaken(&self, label: &Label) {
         self.retaken.store(true, Ordering::Relaxed);
         let _entered = enter(&self.span);
-        event::slot_was_lost(label);
+        event::slot_was_retaken(label);
     }
 
     /// The task has what C returned.

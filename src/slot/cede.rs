@@ -8,45 +8,65 @@ use super::life::{Life, Outlook};
 use super::standby::Standby;
 use super::thread::ThreadSlot;
 use super::{monitor, self_test};
+use crate::label::{Label, Mode};
 use crate::observe::{self, Reacquired};
 use crate::panic::caught;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What a frame is opened for.
+struct Errand<'a> {
+    frame: Frame,
+    is_long: bool,
+    /// The call, if it is one call's.
+    call: Option<&'a Label>,
+}
+
 impl ThreadSlot {
-    /// Gives the slot of the open frame away at once, because what follows is known to be long.
-    pub(crate) fn hand_off(&self) {
+    /// Gives the slot of the open frame away at once, because what follows is known to be long: what this call is about.
+    pub(crate) fn hand_off(&self, call: Option<&Label>) {
         let record = &self.record;
         if self.is_in_frame() && record.is_armed() && record.handshake.give_away() {
             self.handed_off.set(Some(Instant::now()));
             record.release_standby();
             observe::counter::HAND_OFFS.add(1);
-            observe::handed_off();
+            observe::handed_off(call);
         }
     }
 
     /// Opens a frame around `body` if this thread has a slot to cede, else runs `body` as it is. [`losses`](Self::losses)
     /// tells whether the slot was lost.
     ///
-    /// With `long`, or if this worker's last calls were all retaken, the slot is handed off at once.
-    pub(crate) fn cede(&self, frame: Frame, long: bool, body: &mut dyn FnMut()) {
+    /// For one call, if there is one here: it says whether it is long. If it is, or if this worker's last calls were all
+    /// retaken, the slot is handed off at once.
+    pub(crate) fn cede(&self, frame: Frame, call: Option<&Label>, body: &mut dyn FnMut()) {
+        let errand = Errand {
+            frame,
+            is_long: call.is_some_and(|call| call.manner.mode == Mode::Long),
+            call,
+        };
         match self
             .worker_life()
             .and_then(|(life, worker)| Some((self.way_to_cede(&life)?, life, worker)))
         {
-            Some((way, life, worker)) => self.cede_by(&way, &life, worker, frame, long, body),
+            Some((way, life, worker)) => self.cede_by(&way, &life, worker, &errand, body),
             None => body(),
         }
     }
 
     /// [`cede`](Self::cede), for a callback that waits under a call which has ceded nothing. It may wait for something that
     /// takes this very slot, so if nobody is on standby the runtime's own threads have to do.
-    pub(crate) fn cede_parked(&self, body: &mut dyn FnMut()) {
+    pub(crate) fn cede_parked(&self, call: Option<&Label>, body: &mut dyn FnMut()) {
+        let errand = Errand {
+            frame: Frame::Call,
+            is_long: true,
+            call,
+        };
         match self.worker_life() {
             Some((life, worker)) => {
                 let way = self.way_to_cede(&life).unwrap_or(Way::Plain);
-                self.cede_by(&way, &life, worker, Frame::Call, true, body);
+                self.cede_by(&way, &life, worker, &errand, body);
             }
             None => body(),
         }
@@ -57,10 +77,14 @@ impl ThreadSlot {
         way: &Way,
         life: &Arc<Life>,
         worker: usize,
-        frame: Frame,
-        long: bool,
+        errand: &Errand<'_>,
         body: &mut dyn FnMut(),
     ) {
+        let &Errand {
+            frame,
+            is_long,
+            call,
+        } = errand;
         debug_assert!(!self.is_in_frame(), "a frame inside a frame");
         let guess = Guess::about(life.outlook(worker).filter(|_| frame == Frame::Call));
         let mut outcome = Ok(());
@@ -72,8 +96,8 @@ impl ThreadSlot {
             }
             let _ = self.record.handshake.open();
             monitor::frame_opened();
-            if long || guess.is_long() {
-                self.hand_off();
+            if is_long || guess.is_long() {
+                self.hand_off(call);
             }
             outcome = caught(&mut *body);
             self.record.tally.frame();
@@ -84,11 +108,12 @@ impl ThreadSlot {
             body();
         }
         guess.compare(verdict);
+        self.was_retaken.set(false);
         if verdict == Verdict::Lost {
             // The monitor may have claimed the slot and not yet let the standby go: left here, it would arm the next frame in
             // name only.
             self.record.release_standby();
-            self.handed_off.set(None);
+            self.was_retaken.set(self.handed_off.take().is_none());
         }
         let has_core = has_core();
         if attempt == Attempt::Ran {

@@ -33,6 +33,8 @@ pub(crate) struct ThreadSlot {
     pub(super) losses: Cell<u32>,
     /// When the slot of the open frame was handed off, if it was.
     pub(super) handed_off: Cell<Option<Instant>>,
+    /// Whether the monitor took the slot of the frame that was closed last.
+    pub(super) was_retaken: Cell<bool>,
     brief_turns: Turns,
     /// As it was before the thread's first call.
     pub(super) signals: SignalMask,
@@ -49,6 +51,7 @@ thread_local! {
         known: RefCell::default(),
         losses: const { Cell::new(0) },
         handed_off: const { Cell::new(None) },
+        was_retaken: const { Cell::new(false) },
         brief_turns: const { Turns::new() },
         signals: SignalMask::current(),
     };
@@ -210,6 +213,15 @@ impl ThreadSlot {
         self.brief_turns
             .begin(&record.tally.brief, &record.turn_end, Instant::now());
         watchdog::rouse();
+    }
+
+    /// Whether the monitor has taken the slot of the open frame, or of the one that was closed last.
+    pub(crate) fn is_retaken(&self) -> bool {
+        if self.is_in_frame() {
+            self.record.handshake.is_lost() && self.handed_off.get().is_none()
+        } else {
+            self.was_retaken.get()
+        }
     }
 
     /// Since when the slot of the open frame, which is lost, is taken to be lost.

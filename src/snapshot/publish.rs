@@ -169,6 +169,8 @@ published! {
         "slots that the monitor took" |seen| one(seen.retakes);
     "cede_hand_offs_total" Counter Count [""]
         "slots that a call gave away" |seen| one(seen.hand_offs);
+    "cede_slots_kept_total" Counter Count [""]
+        "slots that could not be ceded for want of a standby thread" |seen| one(seen.kept_slots);
     "cede_reacquires_total" Counter Count ["`kind`: `same_slot`, `idle_worker`, `run_queue`"]
         "frames that have ended, by how they got a slot" |seen| labelled("kind", seen.reacquires.iter());
     "cede_standby_threads" Gauge Count [""]
