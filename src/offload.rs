@@ -331,10 +331,13 @@ impl<F, R> Future for Offload<F, R> {
     type Output = R;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        self.awaited().poll(cx).map(|outcome| match outcome {
-            Ok(Ok(returned)) => returned,
-            Ok(Err(payload)) => resume_unwind(payload),
-            Err(failure) => panic!("an offloaded call was not run: {failure}"),
+        let awaited = self.awaited();
+        let label = awaited.label();
+        awaited.poll(cx).map(|outcome| match (outcome, label) {
+            (Ok(Ok(returned)), _) => returned,
+            (Ok(Err(payload)), _) => resume_unwind(payload),
+            (Err(failure), Some(call)) => panic!("{call} was not run: {failure}"),
+            (Err(failure), None) => unreachable!("polled when it was over: {failure}"),
         })
     }
 }

@@ -176,11 +176,12 @@ fn a_lane_that_is_closed_serves_who_is_in_line_and_nobody_else() {
         assert!(lane.is_closed());
         assert!(polled(closes.as_mut()).await.is_pending());
 
-        let mut late = offload(|| 1).on_lane(&lane);
+        let mut late = offload(|| 1).named("late").on_lane(&lane);
         assert!(late.try_start().unwrap_err().is_closed());
         let panics = catch_unwind(AssertUnwindSafe(|| block_on(late))).unwrap_err();
         let message = panics.downcast::<String>().unwrap();
-        assert!(message.contains("the lane is closed"), "{message}");
+        assert!(message.starts_with("late ("), "{message}");
+        assert!(message.ends_with("the lane is closed"), "{message}");
         let (_, late) = offload(|| 1).on_lane(&lane).cancellable();
         assert!(late.await.unwrap_err().is_closed());
 

@@ -83,6 +83,7 @@ impl<F, R> Plan<F, R> {
 
 /// A call in flight, as its task sees it: without the type of its closure.
 pub(super) trait Flown<R>: Send + Sync {
+    fn label(&self) -> &Label;
     fn home(&self) -> Home;
     fn job(&self) -> Arc<dyn Job>;
     /// The call is counted from here on. `false` if it was cancelled before.
@@ -136,6 +137,14 @@ pub(super) enum Awaited<R> {
 }
 
 impl<R> Awaited<R> {
+    /// Of the call, until it is over.
+    pub(super) fn label(&self) -> Option<Label> {
+        let (Self::Ready(call, _) | Self::Begun(Begun { call, .. })) = self else {
+            return None;
+        };
+        Some(*call.label())
+    }
+
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<R>> {
         let polled = match self.begin(false) {
             Ok(begun) => begun.poll(cx),

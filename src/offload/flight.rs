@@ -183,6 +183,10 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
+    fn label(&self) -> &Label {
+        &self.label
+    }
+
     fn home(&self) -> Home {
         self.home
     }

@@ -19,8 +19,10 @@ pub(crate) struct App {
     pub(crate) readers: Pool,
     /// For queries that wait for the price service, in place.
     pub(crate) pricers: Pool,
-    /// For long queries, offloaded.
+    /// For long queries that compute, offloaded.
     pub(crate) reports: Reports,
+    /// For long queries that wait for the price service, offloaded.
+    pub(crate) priced_reports: Reports,
     /// For writes, on a lane.
     pub(crate) writer: Writer,
     /// As many as there may be requests.
@@ -51,13 +53,16 @@ impl App {
             Ok(db)
         };
         let pool = |name, size| Pool::new(name, size, config.queue, open.clone());
+        let pricers = pool("priced queries", config.pricers);
+        let reports = |pool| Reports {
+            pool,
+            deadline: config.report_deadline,
+        };
         Ok(Self {
             readers: pool("queries", config.readers),
-            pricers: pool("priced queries", config.pricers),
-            reports: Reports {
-                pool: pool("reports", config.reports),
-                deadline: config.report_deadline,
-            },
+            reports: reports(pool("reports", config.reports)),
+            priced_reports: reports(pricers.clone()),
+            pricers,
             writer: Writer::new(writing, config.queue, config.deadline)?,
             admission: Arc::new(Semaphore::new(config.requests)),
             prometheus,

@@ -30,9 +30,9 @@ pub struct Config {
     pub key: usize,
     /// Short queries at once.
     pub readers: usize,
-    /// Queries at once that wait for the price service.
+    /// Queries and reports at once that wait for the price service.
     pub pricers: usize,
-    /// Reports at once. They compute: fewer than there are processors, so that one is left for everybody else.
+    /// Reports at once that compute: fewer than there are processors, so that one is left for everybody else.
     pub reports: usize,
     /// How many may wait in each line: for a connection of each pool, for the writer. More are refused.
     pub queue: usize,

@@ -12,7 +12,19 @@ const LAST_LIMIT: Duration = Duration::from_millis(100);
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-fn main() -> Result<ExitCode, Failure> {
+fn main() -> ExitCode {
+    match serve() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("cede-service: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all went well to the end.
+fn serve() -> Result<bool, Failure> {
     let config = Config::from_environment()?;
     let filter = env::var("SERVICE_LOG");
     logs::start(filter.as_deref().unwrap_or(logs::DEFAULT_FILTER))?;
@@ -29,13 +41,9 @@ fn main() -> Result<ExitCode, Failure> {
     let run = runtime.block_on(runtime.spawn(run(config)));
     // C that never returns would hold `drop` for as long.
     runtime.shutdown_timeout(LAST_LIMIT);
-    Ok(match run?? {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    })
+    run?
 }
 
-/// Whether all went well to the end.
 async fn run(config: Config) -> Result<bool, Failure> {
     let service = Service::start(config, metrics::install()?).await?;
     asked_to_end().await?;

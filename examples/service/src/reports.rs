@@ -5,7 +5,8 @@
 //! 1. A report holds its connection until C has really returned, whoever has gone meanwhile. So the connection comes back *with*
 //!    what C returns, and not from within the closure: the interruption is in force until then, and must not hit whoever has the
 //!    connection next.
-//! 2. There are fewer reports at once than processors.
+//! 2. There are fewer of those that compute at once than processors. Those that wait take no processor, and are bounded as other
+//!    queries that wait are.
 
 use crate::db::{self, Connection};
 use crate::error::Error;

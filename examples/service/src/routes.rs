@@ -98,7 +98,7 @@ async fn worth(
     Parameters(report): Parameters<Report>,
 ) -> Result<Json<Worth>, Error> {
     let deadline = report.deadline();
-    let worth = app.reports.run("report_worth", deadline, move |db| {
+    let worth = app.priced_reports.run("report_worth", deadline, move |db| {
         entries::worth_of_all(db, &report.prefix)
     });
     let (worth, entries) = worth.await?;

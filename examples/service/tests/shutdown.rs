@@ -23,11 +23,11 @@ static TURN: Mutex<()> = Mutex::new(());
 const PRICED: &str = "db_connections_in_use{pool=\"priced queries\"}";
 const REPORTS: &str = "db_connections_in_use{pool=\"reports\"}";
 
-/// Asks, and returns when the query has its connection.
-async fn ask(client: &Client, path: &'static str, pool: &str) -> JoinHandle<Value> {
+/// Asks, and returns when so many queries of its pool have a connection.
+async fn ask(client: &Client, path: &'static str, pool: &str, used: f64) -> JoinHandle<Value> {
     let asking = client.clone();
     let asked = tokio::spawn(async move { asking.get(path).await.json() });
-    until(client, pool, 1.0).await;
+    until(client, pool, used).await;
     asked
 }
 
@@ -38,8 +38,9 @@ async fn end_under_requests() {
     });
     let service = service.await;
     let (address, client) = (service.address(), Client::of(service.address()));
-    let in_place = ask(&client, "/kv/item-00001/worth", PRICED).await;
-    let offloaded = ask(&client, "/reports/worth?prefix=item-00001", REPORTS).await;
+    let in_place = ask(&client, "/kv/item-00001/worth", PRICED, 1.0).await;
+    let report = "/reports/worth?prefix=item-00001";
+    let offloaded = ask(&client, report, PRICED, 2.0).await;
     assert!(service.shut_down().await, "a clean end");
     for request in [in_place, offloaded] {
         assert_eq!(request.await.unwrap()["worth"], 7919 * 18);
@@ -62,7 +63,7 @@ async fn end_without_an_end() {
     let service = service.await;
     let client = Client::of(service.address());
     // It would take minutes.
-    let _asked = ask(&client, "/reports/ranks", REPORTS).await;
+    let _asked = ask(&client, "/reports/ranks", REPORTS, 1.0).await;
     let file = service.database().to_owned();
     let ended = timeout(PATIENCE / 2, service.shut_down()).await;
     assert_eq!(ended, Ok(false), "an end, if not a clean one");
@@ -121,7 +122,7 @@ async fn end_by_signal() {
     let client = Client::of(address);
     let put = client.put("/kv/apple", "{\"value\": 2}").await;
     assert_eq!(put.status, StatusCode::NO_CONTENT);
-    let worth = ask(&client, "/kv/apple/worth", PRICED).await;
+    let worth = ask(&client, "/kv/apple/worth", PRICED, 1.0).await;
     program.ask_to_end();
     assert_eq!(worth.await.unwrap()["key"], "apple");
 

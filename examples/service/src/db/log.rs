@@ -1,5 +1,6 @@
 //! What SQLite logs, as events: in the span of the call that SQLite runs in.
 
+use super::error::FUNCTION_FAILED;
 use cede::CLog;
 use libsqlite3_sys::*;
 use std::ffi::{c_char, c_int};
@@ -24,6 +25,10 @@ pub unsafe fn start() -> bool {
 }
 
 fn level(code: c_int) -> Level {
+    if code == FUNCTION_FAILED {
+        // Whoever made the query is told, and says so if it is worth a line.
+        return Level::DEBUG;
+    }
     match code & 0xff {
         // Nobody waits for it any more, and SQLite was told so.
         SQLITE_INTERRUPT => Level::DEBUG,
