@@ -143,7 +143,7 @@ impl fmt::Display for Undrained {
 impl std::error::Error for Undrained {}
 
 /// A call that is in flight.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct InFlight {
     entry: Entry,
     age: Duration,
@@ -185,5 +185,16 @@ impl fmt::Display for InFlight {
             f.write_str(", abandoned")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for InFlight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InFlight")
+            .field("name", &self.name())
+            .field("location", &self.location())
+            .field("age", &self.age)
+            .field("is_abandoned", &self.is_abandoned())
+            .finish()
     }
 }
