@@ -18,6 +18,7 @@ mod library;
 mod text;
 
 use crate::errno;
+use crate::observe::KeptSpan;
 use crate::panic::{caught, discard};
 use library::{Library, Site};
 use std::cell::Cell;
@@ -26,7 +27,7 @@ use std::fmt;
 use std::slice;
 use text::Text;
 use tracing::subscriber::NoSubscriber;
-use tracing::{Dispatch, Level, Span, dispatcher};
+use tracing::{Dispatch, Level, dispatcher};
 
 /// Makes events of the lines that a C library logs.
 ///
@@ -131,7 +132,7 @@ use tracing::{Dispatch, Level, Span, dispatcher};
 #[derive(Clone)]
 pub struct CLog {
     library: &'static Library,
-    span: Span,
+    span: KeptSpan,
     /// `None` if there was none, which is not to hide one that comes later.
     dispatcher: Option<Dispatch>,
 }
@@ -145,7 +146,7 @@ impl CLog {
         let dispatcher = dispatcher::get_default(Clone::clone);
         Self {
             library: Library::named(library),
-            span: Span::current(),
+            span: KeptSpan::current(),
             dispatcher: (!dispatcher.is::<NoSubscriber>()).then_some(dispatcher),
         }
     }

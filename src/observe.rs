@@ -4,6 +4,7 @@ mod by_mode;
 mod count;
 mod event;
 mod histogram;
+mod kept_span;
 mod seen;
 mod seldom;
 mod spans_aside;
@@ -14,7 +15,8 @@ pub use histogram::Histogram;
 
 pub(crate) use count::{Counted, counter, gauge};
 pub(crate) use event::*;
-pub(crate) use seen::{Seen, current_span, enter, is_wanted};
+pub(crate) use kept_span::KeptSpan;
+pub(crate) use seen::{Seen, enter, exit, is_wanted};
 pub(crate) use spans_aside::{Base, SpansAside};
 pub(crate) use tally::{Count, Reacquired, Tally, Totals};
 

@@ -71,11 +71,16 @@ impl Traced {
         self.0.lock().expect("nobody panics with it")
     }
 
-    /// The crate's spans so far, in the order in which they began.
+    /// The spans so far, in the order in which they began.
+    pub fn spans(&self) -> Vec<SpanSeen> {
+        self.lock().spans.clone()
+    }
+
+    /// The crate's among them.
     pub fn calls(&self) -> Vec<SpanSeen> {
-        let seen = self.lock();
-        let of_cede = seen.spans.iter().filter(|span| span.target == "cede");
-        of_cede.cloned().collect()
+        let mut spans = self.spans();
+        spans.retain(|span| span.target == "cede");
+        spans
     }
 
     /// The one call that there was.

@@ -3,7 +3,7 @@
 use cede::{Overflow, Registered, Reply};
 use cede_fixtures::{errno, foreign};
 use cede_integration_tests::process::Watchdog;
-use cede_integration_tests::{current_thread, workers};
+use cede_integration_tests::{Traced, current_thread, workers};
 use std::collections::HashSet;
 use std::ffi::{c_int, c_long, c_void};
 use std::future::Future;
@@ -13,7 +13,9 @@ use std::thread;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::Barrier;
+use tracing::Level;
 use tracing::instrument::WithSubscriber;
+use tracing_subscriber::filter::LevelFilter;
 
 type IntToInt = Registered<fn(c_int) -> c_int>;
 
@@ -136,6 +138,43 @@ fn each_callback_is_a_task_of_its_own_in_the_span_and_with_the_dispatcher_of_the
         .with_subscriber(tracing_subscriber::registry()),
     );
     assert_eq!(tasks.lock().unwrap().len(), 6);
+}
+
+/// Whether it was made for this span or that: it is dropped there.
+struct DroppedIn(Option<tracing::span::Id>);
+
+impl Drop for DroppedIn {
+    fn drop(&mut self) {
+        assert_eq!(tracing::Span::current().id(), self.0);
+    }
+}
+
+#[test]
+fn a_future_is_dropped_in_the_span_of_the_registration() {
+    let runtime = workers(1);
+    let traced = Traced::default();
+    tracing::subscriber::with_default(traced.subscriber(LevelFilter::INFO), || {
+        let _inside = runtime.enter();
+        let outer = tracing::info_span!("registering");
+        let expected = outer.id();
+        assert!(expected.is_some());
+        let registered = outer.in_scope(|| {
+            Registered::new(-1, move |n: c_int| {
+                let there = DroppedIn(expected.clone());
+                std::future::poll_fn(move |_| {
+                    let _there = &there;
+                    std::task::Poll::Ready(n)
+                })
+            })
+        });
+        // SAFETY: the function may be called on any thread, with this data.
+        let sum = unsafe { foreign::run(registered.data_first(), registered.data(), 2, 3) };
+        assert_eq!(sum, 15, "none has panicked");
+        drop((registered, outer));
+        assert_eq!(traced.events(|event| event.level == Level::ERROR).len(), 0);
+    });
+    let spans = traced.spans();
+    assert!(spans[0].is_closed && spans[0].entered == spans[0].exited);
 }
 
 #[test]

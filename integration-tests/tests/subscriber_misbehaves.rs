@@ -1,15 +1,29 @@
 //! A subscriber that panics, or blocks, harms no call: C runs, callbacks run, results arrive.
 
+use cede::{CLog, Registered};
+use cede_fixtures::foreign;
 use cede_integration_tests::{PATIENCE, on_current_thread, on_worker, under_c, workers};
+use std::ffi::c_int;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, Once};
 use tracing::instrument::WithSubscriber;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_core::span::Current;
 
 /// What a subscriber is asked, as far as the crate asks it.
-const QUESTIONS: [&str; 6] = ["enabled", "new_span", "record", "event", "enter", "exit"];
+const QUESTIONS: [&str; 10] = [
+    "enabled",
+    "new_span",
+    "record",
+    "event_enabled",
+    "event",
+    "enter",
+    "exit",
+    "current_span",
+    "clone_span",
+    "try_close",
+];
 
 /// Does the worst at one question, if it is about the crate.
 struct Misbehaves<F> {
@@ -59,6 +73,7 @@ impl<F: Fn() + Send + Sync + 'static> Subscriber for Misbehaves<F> {
     }
 
     fn current_span(&self) -> Current {
+        self.asked("current_span");
         let last = self.last.lock().expect("nobody panics with it");
         last.clone()
             .map_or_else(Current::none, |(id, metadata)| Current::new(id, metadata))
@@ -70,6 +85,11 @@ impl<F: Fn() + Send + Sync + 'static> Subscriber for Misbehaves<F> {
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
+    fn event_enabled(&self, _: &Event<'_>) -> bool {
+        self.asked("event_enabled");
+        true
+    }
+
     fn event(&self, _: &Event<'_>) {
         self.asked("event");
     }
@@ -80,6 +100,16 @@ impl<F: Fn() + Send + Sync + 'static> Subscriber for Misbehaves<F> {
 
     fn exit(&self, _: &Id) {
         self.asked("exit");
+    }
+
+    fn clone_span(&self, id: &Id) -> Id {
+        self.asked("clone_span");
+        id.clone()
+    }
+
+    fn try_close(&self, _: Id) -> bool {
+        self.asked("try_close");
+        true
     }
 }
 
@@ -108,17 +138,36 @@ async fn every_way() {
     assert_eq!(nested.await, Ok(42));
 }
 
+/// The messages of some hundred panics are of no use.
+fn without_messages() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let message = info.payload().downcast_ref::<String>();
+            if !message.is_some_and(|message| message.starts_with("on purpose")) {
+                print(info);
+            }
+        }));
+    });
+}
+
+/// One that panics at a question, and how often it has.
+fn panics_at(question: &'static str) -> (Arc<impl Subscriber + Send + Sync>, Arc<AtomicUsize>) {
+    let panics = Arc::new(AtomicUsize::new(0));
+    let count = panics.clone();
+    let subscriber = Misbehaves::at(question, move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        panic!("on purpose: {question}");
+    });
+    (Arc::new(subscriber), panics)
+}
+
 #[test]
 fn one_that_panics() {
-    // The messages of some hundred panics are of no use.
-    std::panic::set_hook(Box::new(|_| {}));
+    without_messages();
     for question in QUESTIONS {
-        let panics = Arc::new(AtomicUsize::new(0));
-        let count = panics.clone();
-        let subscriber = Arc::new(Misbehaves::at(question, move || {
-            count.fetch_add(1, Ordering::Relaxed);
-            panic!("on purpose: {question}");
-        }));
+        let (subscriber, panics) = panics_at(question);
         on_worker(2, every_way().with_subscriber(subscriber.clone()));
         workers(1).block_on(every_way().with_subscriber(subscriber.clone()));
         on_current_thread(
@@ -128,6 +177,61 @@ fn one_that_panics() {
             }
             .with_subscriber(subscriber),
         );
+        assert!(
+            panics.load(Ordering::Relaxed) > 0,
+            "never asked: {question}"
+        );
+    }
+}
+
+/// One that is current from here on, as far as the subscriber can tell.
+fn enter_a_span() {
+    let span = || drop(tracing::error_span!(target: "cede", "the last one"));
+    drop(std::panic::catch_unwind(span));
+}
+
+/// A registration has a span, and its callbacks from threads of C's own are in it.
+#[test]
+fn one_that_panics_where_a_registration_is_called() {
+    without_messages();
+    let runtime = workers(1);
+    for question in QUESTIONS {
+        let (subscriber, _) = panics_at(question);
+        tracing::subscriber::with_default(subscriber, || {
+            enter_a_span();
+            let _inside = runtime.enter();
+            let registered: Registered<fn(c_int) -> c_int> =
+                Registered::new(-1, |n: c_int| async move {
+                    tokio::task::yield_now().await;
+                    n + 1
+                });
+            // SAFETY: the function may be called on any thread, with this data.
+            let sum = unsafe { foreign::run(registered.data_first(), registered.data(), 1, 3) };
+            assert_eq!(sum, 1 + 2 + 3, "{question}");
+        });
+    }
+}
+
+/// C frees a log's callback, and the log its span.
+#[test]
+fn one_that_panics_when_a_log_goes() {
+    without_messages();
+    for question in ["current_span", "clone_span", "try_close"] {
+        let (subscriber, panics) = panics_at(question);
+        let call = async {
+            enter_a_span();
+            cede::call(|| {
+                let log = CLog::new("test").clone();
+                let freed = log.callback((), |_: &CLog, _: c_int| ()).give(|given| {
+                    // SAFETY: what C does when it is through with the callback.
+                    unsafe { given.destructor()(given.data()) };
+                    Ok::<_, ()>(())
+                });
+                freed.is_ok()
+            })
+            .await
+        };
+        assert!(on_worker(1, call.with_subscriber(subscriber)));
         assert!(
             panics.load(Ordering::Relaxed) > 0,
             "never asked: {question}"

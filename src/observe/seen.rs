@@ -13,9 +13,9 @@
 //! 5. Whoever calls a method here under C keeps errno, which a subscriber may change.
 
 use super::event;
+use super::kept_span::KeptSpan;
 use crate::label::Label;
 use crate::panic::{caught, discard};
-use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 use tracing::field::Empty;
@@ -36,7 +36,7 @@ const fn is_traced() -> bool {
 /// A call that is looked at.
 pub(crate) struct Seen {
     /// The call's own.
-    span: ManuallyDrop<Span>,
+    span: KeptSpan,
     began: Instant,
     /// The moments are nanoseconds since then; zero before they come.
     c_began: AtomicU64,
@@ -75,7 +75,7 @@ impl Seen {
         });
         let span = span.map_err(discard).ok()?;
         (!span.is_disabled()).then(|| Self {
-            span: ManuallyDrop::new(span),
+            span: KeptSpan::new(span),
             began: Instant::now(),
             c_began: AtomicU64::new(0),
             c_ended: AtomicU64::new(0),
@@ -159,14 +159,14 @@ impl Seen {
     }
 
     fn exit(&self) {
-        drop(Entered(&self.span));
+        exit(&self.span);
     }
 
     fn record(&self) {
         let (c_began, c_ended) = (get(&self.c_began), get(&self.c_ended));
         let in_callbacks = get(&self.in_callbacks);
         let queued = if c_began == 0 { self.now() } else { c_began };
-        let span = &self.span;
+        let span = self.span();
         span.record("queued_ns", queued);
         span.record("callbacks", get(&self.callbacks));
         span.record("in_callbacks_ns", in_callbacks);
@@ -185,18 +185,7 @@ fn get(moment: &AtomicU64) -> u64 {
 impl Drop for Seen {
     fn drop(&mut self) {
         caught(|| self.record()).unwrap_or_else(discard);
-        // SAFETY: taken once, here.
-        let span = unsafe { ManuallyDrop::take(&mut self.span) };
-        caught(|| drop(span)).unwrap_or_else(discard);
     }
-}
-
-/// The calling thread's.
-pub(crate) fn current_span() -> Span {
-    caught(Span::current).unwrap_or_else(|payload| {
-        discard(payload);
-        Span::none()
-    })
 }
 
 /// Makes a span the current one until the guard drops, on the same thread.
@@ -207,14 +196,19 @@ pub(crate) fn enter(span: &Span) -> Entered<'_> {
     Entered(span)
 }
 
+/// Ends what [`enter`] has begun, where its guard was forgotten.
+pub(crate) fn exit(span: &Span) {
+    span.with_subscriber(|(id, subscriber)| {
+        caught(|| subscriber.exit(id)).unwrap_or_else(discard);
+    });
+}
+
 /// A span is the current one until this is dropped.
 #[must_use]
 pub(crate) struct Entered<'a>(&'a Span);
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        self.0.with_subscriber(|(id, subscriber)| {
-            caught(|| subscriber.exit(id)).unwrap_or_else(discard);
-        });
+        exit(self.0);
     }
 }

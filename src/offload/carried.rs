@@ -1,16 +1,15 @@
 //! What goes with a call to the thread that is in C: the subscriber and the span of the task that made it.
 
 use crate::label::Label;
-use crate::observe::{self, Seen};
+use crate::observe::{self, KeptSpan, Seen};
 use crate::watchdog::Parent;
-use tracing::Span;
 use tracing::dispatcher::{self, Dispatch};
 use tracing::level_filters::LevelFilter;
 
 pub(super) struct Carried {
     dispatch: Dispatch,
     /// The one that was current.
-    around: Span,
+    around: KeptSpan,
     seen: Option<Seen>,
 }
 
@@ -19,7 +18,7 @@ impl Carried {
     pub(super) fn current(label: &Label, lane: Option<&str>) -> Option<Self> {
         (LevelFilter::current() != LevelFilter::OFF).then(|| Self {
             dispatch: dispatcher::get_default(Dispatch::clone),
-            around: observe::current_span(),
+            around: KeptSpan::current(),
             seen: Seen::begin_if_wanted(label, lane),
         })
     }
@@ -31,7 +30,7 @@ impl Carried {
 
     /// For events about the call: its span, or the one around it.
     pub(super) fn parent(&self) -> Parent {
-        let span = self.seen.as_ref().map_or(&self.around, Seen::span);
+        let span = self.seen.as_ref().map_or(&*self.around, Seen::span);
         Parent::new(&self.dispatch, span)
     }
 

@@ -1,19 +1,21 @@
 //! Where a registration was made, and so where its callbacks from foreign threads belong.
 
-use std::future::Future;
+use crate::observe::{self, KeptSpan};
+use std::future::{Future, poll_fn};
 use std::panic::Location;
+use std::pin::pin;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
-use tracing::{Dispatch, Instrument, Span, dispatcher};
+use tracing::{Dispatch, dispatcher};
 
 /// The runtime, the span and the dispatcher that were current.
 pub(super) struct Home {
     pub(super) runtime: Handle,
     /// Where the registration was made.
     pub(super) location: &'static Location<'static>,
-    span: Span,
+    span: KeptSpan,
     /// `None` if there was none, which is not to hide one that comes later.
     dispatcher: Option<Dispatch>,
 }
@@ -28,7 +30,7 @@ impl Home {
         Self {
             runtime: Handle::current(),
             location: Location::caller(),
-            span: Span::current(),
+            span: KeptSpan::current(),
             dispatcher: (!dispatcher.is::<NoSubscriber>()).then_some(dispatcher),
         }
     }
@@ -38,7 +40,10 @@ impl Home {
         // A thread whose locals are gone already, because C calls back while it ends, can enter nothing.
         let ends = Handle::try_current().is_err_and(|error| error.is_thread_local_destroyed());
         let _runtime = (!ends).then(|| self.runtime.enter());
-        let in_span = || self.span.in_scope(f);
+        let in_span = || {
+            let _entered = observe::enter(&self.span);
+            f()
+        };
         match &self.dispatcher {
             Some(dispatcher) => dispatcher::with_default(dispatcher, in_span),
             None => in_span(),
@@ -51,7 +56,7 @@ impl Home {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let future = future.instrument(self.span.clone());
+        let future = within(self.span.clone(), future);
         match &self.dispatcher {
             Some(dispatcher) => {
                 let future = future.with_subscriber(dispatcher.clone());
@@ -59,5 +64,34 @@ impl Home {
             }
             None => self.runtime.spawn(future),
         }
+    }
+}
+
+/// A future that is polled, and dropped, in a span.
+async fn within<F: Future>(span: KeptSpan, future: F) -> F::Output {
+    // Dropped in the reverse order.
+    let _exits = ExitsOnDrop(&span);
+    let mut future = pin!(future);
+    let _enters = EntersOnDrop(&span);
+    poll_fn(|cx| {
+        let _entered = observe::enter(&span);
+        future.as_mut().poll(cx)
+    })
+    .await
+}
+
+struct EntersOnDrop<'a>(&'a KeptSpan);
+
+impl Drop for EntersOnDrop<'_> {
+    fn drop(&mut self) {
+        std::mem::forget(observe::enter(self.0));
+    }
+}
+
+struct ExitsOnDrop<'a>(&'a KeptSpan);
+
+impl Drop for ExitsOnDrop<'_> {
+    fn drop(&mut self) {
+        observe::exit(self.0);
     }
 }

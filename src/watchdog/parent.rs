@@ -1,6 +1,6 @@
 //! What an event about a call belongs to, where that is not what the speaking thread is in.
 
-use crate::observe;
+use crate::observe::KeptSpan;
 use crate::panic::{caught, discard};
 use tracing::dispatcher::{self, Dispatch};
 use tracing::level_filters::LevelFilter;
@@ -23,7 +23,7 @@ impl Parent {
     /// Those of the calling thread. `None` if there is no subscriber anywhere.
     pub(crate) fn current() -> Option<Self> {
         (LevelFilter::current() != LevelFilter::OFF).then(|| {
-            let span = observe::current_span();
+            let span = KeptSpan::current();
             dispatcher::get_default(|dispatch| Self::new(dispatch, &span))
         })
     }
