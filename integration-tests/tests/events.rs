@@ -137,6 +137,59 @@ fn a_callback_is_refused_and_another_panics() {
     assert!(traced.call().is_closed);
 }
 
+/// Has C run until `go_on` is dropped; says when it has begun.
+fn until_dropped() -> (
+    impl FnOnce() + Send + 'static,
+    mpsc::Sender<()>,
+    tokio::sync::oneshot::Receiver<()>,
+) {
+    let (go_on, told) = mpsc::channel::<()>();
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let c = move || {
+        begun.send(()).expect("somebody waits");
+        assert!(told.recv().is_err(), "nobody sends anything");
+    };
+    (c, go_on, has_begun)
+}
+
+/// Not in the task's poll, nor with its subscriber.
+#[test]
+fn a_call_is_abandoned_with_its_task() {
+    let (traced, subscriber) = subscribed();
+    let (c, go_on, has_begun) = until_dropped();
+    let call = async { cede::offload(c).named("slow").await };
+    on_current_thread(async {
+        let task = tokio::spawn(call.with_subscriber(subscriber));
+        has_begun.await.expect("C has begun");
+        task.abort();
+        assert!(task.await.expect_err("it waits").is_cancelled());
+        let event = one(&traced, "offloaded call abandoned");
+        assert_eq!(event.scope, ["slow"]);
+        drop(go_on);
+        until_told(&traced, "abandoned call has returned");
+    });
+}
+
+#[test]
+fn a_call_is_abandoned_that_was_cancelled_before() {
+    let (traced, subscriber) = subscribed();
+    let (c, go_on, has_begun) = until_dropped();
+    let shown = traced.clone();
+    let calls = async move {
+        let (canceller, mut call) = cede::offload(c).cancellable();
+        call.try_start().expect("there is a place");
+        has_begun.await.expect("C has begun");
+        canceller.cancel();
+        assert_eq!(shown.of_cede("offloaded call abandoned").len(), 0);
+        drop(call);
+        one(&shown, "offloaded call abandoned");
+        drop(go_on);
+        until_told(&shown, "abandoned call has returned");
+    };
+    on_current_thread(calls.with_subscriber(subscriber));
+    one(&traced, "offloaded call abandoned");
+}
+
 /// What a task comes to.
 fn tokio_task<F>(task: F) -> Result<F::Output, tokio::task::JoinError>
 where

@@ -315,7 +315,7 @@ fn a_future_may_be_dropped_at_any_moment() {
                             return;
                         }
                     }
-                    call.clear(call.life.abandon().0);
+                    call.clear(call.life.abandon().rest);
                 },
                 |(), answers| assert!(answers.len() <= 1),
             );
@@ -360,7 +360,7 @@ fn a_drop_and_a_cancellation_do_not_take_the_same_thing() {
                 });
                 let woken = Arc::new(Notify::new());
                 if call.poll(&woken).is_none() {
-                    call.clear(call.life.abandon().0);
+                    call.clear(call.life.abandon().rest);
                 }
                 canceller.join().unwrap();
             },

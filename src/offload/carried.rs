@@ -42,8 +42,8 @@ impl Carried {
         })
     }
 
-    /// Has something told in the call's span, on another thread. In the one around it as well: a subscriber's layer that does not
-    /// want to know of calls looks for what is entered on this thread, not for the parents of that.
+    /// Has something told in the call's span, on another thread or where the future is dropped. In the one around it as well: a
+    /// subscriber's layer that does not want to know of calls looks for what is entered on this thread, not for the parents of that.
     pub(super) fn tell(&self, event: impl FnOnce()) {
         self.within(|| {
             let _entered = self.seen.as_ref().map(|seen| observe::enter(seen.span()));

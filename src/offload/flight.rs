@@ -14,7 +14,7 @@ use super::awaited::{Failure, Flown, Look};
 use super::cancel::Grip;
 use super::carried::Carried;
 use super::course::{Belongs, Course};
-use super::life::{Kinds, Life, Next, Rest};
+use super::life::{Abandoned, Kinds, Life, Next, Rest};
 use super::roll::Ticket;
 use super::serving::{Home, Served, Serving};
 use super::shutdown::{Cancellable, Registered};
@@ -107,6 +107,13 @@ where
     /// Who looks at the call, if anybody.
     fn seen(&self) -> Option<&Seen> {
         self.carried.get().and_then(Carried::seen)
+    }
+
+    /// Has something told of the call, if anybody listens.
+    fn tell(&self, event: impl FnOnce()) {
+        if let Some(carried) = self.carried.get() {
+            carried.tell(event);
+        }
     }
 
     /// The one who cancels, drops, or discards: does what its step has left to it.
@@ -233,10 +240,15 @@ where
     }
 
     fn abandon(&self) {
-        let (rest, waker) = self.life.abandon();
+        let Abandoned {
+            rest,
+            waker,
+            goes_on,
+        } = self.life.abandon();
         caught(|| drop(waker)).unwrap_or_else(discard);
-        if let Rest::InC | Rest::Ask(_) = rest {
-            observe::abandoned(&self.label);
+        if goes_on {
+            // Where the future was, and with whose subscriber, need not be where it is dropped.
+            self.tell(|| observe::abandoned(&self.label));
         }
         self.clear(rest);
     }

@@ -136,6 +136,16 @@ pub(crate) enum Rest<K: Kinds> {
     Outcome(K::Outcome),
 }
 
+/// What is left of a call whose future is dropped.
+#[must_use]
+pub(crate) struct Abandoned<K: Kinds> {
+    pub(crate) rest: Rest<K>,
+    /// Nobody needs it any more.
+    pub(crate) waker: Option<K::Waker>,
+    /// Whether C runs on, or waits to. It may have been told to stop before.
+    pub(crate) goes_on: bool,
+}
+
 /// What a C thread does that has asked.
 #[must_use]
 pub(crate) enum Step<K: Kinds> {
@@ -237,8 +247,8 @@ impl<K: Kinds> Life<K> {
         Ok(())
     }
 
-    /// Task: the future is dropped. With the waker, which nobody needs any more.
-    pub(crate) fn abandon(&self) -> (Rest<K>, Option<K::Waker>) {
+    /// Task: the future is dropped.
+    pub(crate) fn abandon(&self) -> Abandoned<K> {
         let mut state = lock(&self.state);
         state.abandoned = true;
         let waker = state.waker.take();
@@ -246,18 +256,25 @@ impl<K: Kinds> Life<K> {
             state.stage = Stage::Over;
         }
         let told = replace(&mut state.cancelled, true);
-        match state.stage {
-            Stage::InC | Stage::Asked(_) | Stage::Held | Stage::Answered(_) => {
-                state.ticket.as_mut().map(Ticket::abandon);
-            }
-            Stage::Returned(_) => {
-                if let Stage::Returned(outcome) = replace(&mut state.stage, Stage::Over) {
-                    return (Rest::Outcome(outcome), waker);
-                }
-            }
-            _ => {}
+        let goes_on = match state.stage {
+            Stage::InC | Stage::Asked(_) | Stage::Held | Stage::Answered(_) => true,
+            Stage::Due(_) | Stage::Returned(_) | Stage::NotRun(_) | Stage::Over => false,
+        };
+        if goes_on {
+            state.ticket.as_mut().map(Ticket::abandon);
         }
-        (state.withdraw(Stage::Over, told), waker)
+        let rest = match replace(&mut state.stage, Stage::Over) {
+            Stage::Returned(outcome) => Rest::Outcome(outcome),
+            other => {
+                state.stage = other;
+                state.withdraw(Stage::Over, told)
+            }
+        };
+        Abandoned {
+            rest,
+            waker,
+            goes_on,
+        }
     }
 
     /// Anybody: refuses C's callbacks, and has C not run if it has not begun.

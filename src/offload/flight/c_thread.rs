@@ -125,9 +125,7 @@ where
                 drop(ticket);
                 // Last, for a subscriber may take its time.
                 self.course.end();
-                if let Some(carried) = self.carried.get() {
-                    carried.tell(|| observe::abandoned_has_returned(&self.label));
-                }
+                self.tell(|| observe::abandoned_has_returned(&self.label));
             }
         }
     }
