@@ -374,9 +374,13 @@ fn refuse<Fut: Future>(cell: &mut Cell<Fut>, why: Refused) -> Refused {
 fn report(panic: Option<Payload>, why: Refused) {
     context::with_current(|context| {
         if let Some(payload) = panic {
+            observe::counter::PANICS.add(1);
             match context {
                 Some(context) => context.keep_panic(payload),
-                None => crate::panic::discard(payload),
+                None => {
+                    observe::panicked_outside();
+                    crate::panic::discard(payload);
+                }
             }
         }
         observe::refused(

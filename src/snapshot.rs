@@ -61,7 +61,7 @@ pub struct Metrics {
     pub reacquires: Reacquires,
     /// Callbacks that were refused.
     pub refusals: u64,
-    /// Callbacks that panicked.
+    /// Callbacks that panicked, be it only when they were refused and dropped.
     pub panics: u64,
     /// Suspended C stacks that had to be given up, because their call was dropped on another thread.
     pub leaked_stacks: u64,
