@@ -6,7 +6,9 @@ use cede_fixtures::time::sleep_us;
 use cede_integration_tests::on_worker;
 use cede_integration_tests::process::Watchdog;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 
 const CALLS: u64 = 20;
 
@@ -39,6 +41,22 @@ async fn after_others() -> Duration {
         took += slept.long().await;
     }
     took
+}
+
+/// A call that has ceded nothing, until its callback parks; somebody else has the slot when C returns.
+async fn brief_that_parks() {
+    let lost = || cede::metrics().reacquires.run_queue;
+    let before = lost();
+    let (answer, waits) = oneshot::channel();
+    let sibling = tokio::spawn(async move {
+        answer.send(()).expect("C waits");
+        while lost() == before {
+            thread::yield_now();
+        }
+    });
+    let call = cede::call(|| cede::callback(waits).unwrap().unwrap());
+    call.brief().await;
+    sibling.await.unwrap();
 }
 
 fn frames(seen: &Metrics) -> [u64; 3] {
@@ -106,4 +124,22 @@ fn they_are_counted_by_how_they_came_back_and_timed() {
     assert_eq!(after.count() - before.count(), 2 * CALLS);
     let timed = after.sum() - before.sum();
     assert!(timed <= took, "{timed:?} of {took:?}");
+
+    let before = cede::metrics();
+    let began = Instant::now();
+    on_worker(1, async {
+        for _ in 0..CALLS {
+            cede::call(|| ()).brief().await;
+            brief_that_parks().await;
+        }
+    });
+    let took = began.elapsed();
+    let seen = cede::metrics();
+    let lost = seen.reacquires.run_queue - before.reacquires.run_queue;
+    assert_eq!(lost, CALLS);
+    assert_eq!(seen.slot_wait.count() - before.slot_wait.count(), lost);
+    assert_eq!(seen.calls.brief, 2 * CALLS);
+    let timed = &seen.call_duration.brief;
+    assert_eq!(timed.count(), CALLS, "those that have lost their slot");
+    assert!(timed.sum() <= took, "{timed:?} of {took:?}");
 }

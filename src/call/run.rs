@@ -143,7 +143,22 @@ impl Core {
 
     /// C has returned without its slot. When it began is known, or else since when the slot is lost.
     fn time(&self, began: Option<Instant>) {
-        let began = began.or_else(|| with_thread(|thread| thread?.lost_since()));
+        self.time_since(began.or_else(|| with_thread(|thread| thread?.lost_since())));
+    }
+
+    /// The slot is gone after a call that has ceded nothing: a frame that was opened under a callback of its has lost it.
+    #[cold]
+    pub(super) fn time_loss_under_callback(&self) {
+        let times_itself = matches!(
+            self.label.manner.ground,
+            GroundKind::Suspendable | GroundKind::Migratable
+        );
+        if !times_itself {
+            self.time_since(with_thread(|thread| thread?.last_loss()));
+        }
+    }
+
+    fn time_since(&self, began: Option<Instant>) {
         if let Some(began) = began {
             observe::call_duration(self.label.manner.call_mode()).record(began.elapsed());
         }

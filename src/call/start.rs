@@ -238,7 +238,11 @@ impl Core {
         let losses = thread.losses();
         // SAFETY: by this function's contract.
         let ran = unsafe { self.run(here, None, job, cx) }.ran;
-        self.settle(ran, thread.losses() == losses, cx.waker())
+        let has_slot = thread.losses() == losses;
+        if !has_slot {
+            self.time_loss_under_callback();
+        }
+        self.settle(ran, has_slot, cx.waker())
     }
 
     #[cold]
@@ -251,6 +255,9 @@ impl Core {
     ) -> Progress {
         let context = ManuallyDrop::into_inner(context);
         let left = self.wind_up(&context, back, None);
+        if !has_slot {
+            self.time_loss_under_callback();
+        }
         self.settle(left.ran, has_slot, context.task_waker())
     }
 
@@ -276,14 +283,21 @@ impl Core {
         }
         let losses = thread.losses();
         let mut ran = Ran::Suspended;
+        let mut has_ceded = false;
         let label = self.label;
         thread.cede(Frame::Call, Some(&label), &mut || {
+            let marks = thread.marks();
+            has_ceded = marks.is_some();
             // SAFETY: by this function's contract.
-            ran = unsafe { self.run(here, thread.marks(), job, cx) }.ran;
+            ran = unsafe { self.run(here, marks, job, cx) }.ran;
         });
         stack::tend(here);
         // What a frame knew of its slot when C returned is not the last word: the core may have come back.
-        self.settle(ran, thread.losses() == losses, cx.waker())
+        let has_slot = thread.losses() == losses;
+        if !has_slot && !has_ceded {
+            self.time_loss_under_callback();
+        }
+        self.settle(ran, has_slot, cx.waker())
     }
 
     /// The thread's first call; or one while its destructors run, when there is nothing to cede.

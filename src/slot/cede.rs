@@ -109,10 +109,12 @@ impl ThreadSlot {
         }
         guess.compare(verdict);
         self.was_retaken.set(false);
+        let mut lost_since = None;
         if verdict == Verdict::Lost {
             // The monitor may have claimed the slot and not yet let the standby go: left here, it would arm the next frame in
             // name only.
             self.record.release_standby();
+            lost_since = self.lost_since();
             self.was_retaken.set(self.handed_off.take().is_none());
         }
         let has_core = has_core();
@@ -126,6 +128,7 @@ impl ThreadSlot {
         if !has_core {
             self.record.release_standby();
             self.losses.set(self.losses.get().wrapping_add(1));
+            self.last_loss.set(lost_since);
             life.retire();
         }
         if let Err(panic) = outcome {

@@ -31,6 +31,8 @@ pub(crate) struct ThreadSlot {
     pub(super) known: RefCell<KnownJob>,
     /// Frames that have ended without the slot.
     pub(super) losses: Cell<u32>,
+    /// Since when the slot of the last of them is taken to have been lost, if that is known.
+    pub(super) last_loss: Cell<Option<Instant>>,
     /// When the slot of the open frame was handed off, if it was.
     pub(super) handed_off: Cell<Option<Instant>>,
     /// Whether the monitor took the slot of the frame that was closed last.
@@ -50,6 +52,7 @@ thread_local! {
         scope_poll: Cell::new(first_scope_poll()),
         known: RefCell::default(),
         losses: const { Cell::new(0) },
+        last_loss: const { Cell::new(None) },
         handed_off: const { Cell::new(None) },
         was_retaken: const { Cell::new(false) },
         brief_turns: const { Turns::new() },
@@ -261,5 +264,10 @@ impl ThreadSlot {
     #[inline]
     pub(crate) fn losses(&self) -> u32 {
         self.losses.get()
+    }
+
+    /// Since when the slot is taken to have been lost that the last of these frames had, if that is known.
+    pub(crate) fn last_loss(&self) -> Option<Instant> {
+        self.last_loss.get()
     }
 }
