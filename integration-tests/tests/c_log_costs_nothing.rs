@@ -14,14 +14,14 @@ use tracing::{Event, Level, Metadata, Subscriber};
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Counts the characters of the events from `INFO` up.
+/// Counts the characters of the events from `INFO` up, but for those of one library, which it does not want.
 struct Characters;
 
 static SEEN: AtomicUsize = AtomicUsize::new(0);
 
 impl Subscriber for Characters {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::INFO
+        *metadata.level() <= Level::INFO && metadata.target() != "cede::c::unwanted"
     }
     fn max_level_hint(&self) -> Option<LevelFilter> {
         Some(LevelFilter::INFO)
@@ -74,6 +74,9 @@ fn in_turn_without_a_subscriber_below_its_level_and_from_it_up() {
     assert!(!log.at(Level::DEBUG).is_enabled());
     log.at(Level::DEBUG).text(Untouched);
     assert!(log.at(Level::INFO).is_enabled());
+    let unwanted = CLog::new("unwanted");
+    assert!(!unwanted.at(Level::INFO).is_enabled());
+    unwanted.at(Level::INFO).text(Untouched);
 
     let callback = log.callback(-1, |log: &CLog, n: c_int| {
         log.at(Level::WARN).code(n).text(b"gr\xfcn\n");

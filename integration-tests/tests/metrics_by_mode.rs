@@ -33,8 +33,13 @@ async fn calls() {
         // SAFETY: nothing is called.
         unsafe { cede::call(|| ()).long().migratable() }.await;
     }
-    for _ in 0..THREAD_STACK {
-        cede::call(|| ()).long().on_thread_stack().await;
+    for n in 0..THREAD_STACK {
+        let call = cede::call(|| ()).on_thread_stack();
+        match n % 3 {
+            0 => call.await,
+            1 => call.long().await,
+            _ => call.brief().await,
+        }
     }
     for _ in 0..OFFLOADED {
         cede::offload(|| ()).await;

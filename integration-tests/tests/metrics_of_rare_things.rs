@@ -1,8 +1,9 @@
 //! What happens seldom is counted as well: each once, and nothing else with it.
 
 use cede::{Overflow, Refused, Registered, Reply};
+use cede_fixtures::foreign;
 use cede_integration_tests::process::{Watchdog, eventually};
-use cede_integration_tests::{on_worker, polled, under_c};
+use cede_integration_tests::{on_worker, polled, under_c, workers};
 use std::ffi::c_int;
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -87,6 +88,19 @@ fn destructors_of_futures_that_panic() {
     assert_eq!(cede::metrics().panics, 5);
 }
 
+fn callbacks_from_outside_of_any_call() {
+    let runtime = workers(1);
+    let _inside = runtime.enter();
+    let registered: Registered<fn(c_int) -> c_int> = Registered::new(-1, |n| async move { n });
+    let before = cede::metrics();
+    // SAFETY: the function may be called on any thread, with this data.
+    let sum = unsafe { foreign::run(registered.data_first(), registered.data(), 2, 3) };
+    assert_eq!(sum, 15);
+    let seen = cede::metrics();
+    assert_eq!(seen.foreign_callbacks - before.foreign_callbacks, 6);
+    assert_eq!(seen.callbacks, before.callbacks);
+}
+
 fn threads_that_come_and_go() {
     let before = cede::metrics().standby_threads_ever;
     for n in 1..=3 {
@@ -104,5 +118,6 @@ fn each_is_counted_once() {
     std::panic::set_hook(Box::new(|_| {}));
     events_that_find_no_room();
     destructors_of_futures_that_panic();
+    callbacks_from_outside_of_any_call();
     threads_that_come_and_go();
 }

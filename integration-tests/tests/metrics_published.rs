@@ -1,12 +1,16 @@
 //! What is published is what `metrics` shows, under the names, kinds, units and labels that are documented.
 
-use cede::{Lane, publish_metrics};
-use cede_integration_tests::on_worker;
+use cede::{Histogram, Lane, Metrics, Overflow, Registered, Reply, publish_metrics};
+use cede_fixtures::{Crowd, Gate, foreign};
 use cede_integration_tests::process::Watchdog;
+use cede_integration_tests::{PATIENCE, on_worker, polled, workers};
 use metrics::{Unit, with_local_recorder};
 use metrics_util::MetricKind;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use std::collections::BTreeMap;
+use std::ffi::c_int;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, mpsc};
 
 /// By name and labels, as `name{label=value,…}`.
 type Published = BTreeMap<String, (MetricKind, Option<Unit>, DebugValue)>;
@@ -105,6 +109,195 @@ fn names_kinds_units_and_values_are_as_documented() {
         0.0,
     );
     without_a_recorder();
+
+    let runtime = workers(2);
+    let go_on = runtime.block_on(something_of_everything());
+    check_everything();
+    drop(go_on);
+    runtime.shutdown_background();
+}
+
+/// Has each thing happen so often that none is mistaken for another; what goes on until the sender is dropped.
+async fn something_of_everything() -> mpsc::Sender<()> {
+    let reply = Reply {
+        taken: 0,
+        refused: -1,
+    };
+    let (registered, mut events) =
+        Registered::<fn(c_int) -> c_int>::stream(1, Overflow::Refuse, reply, |n: c_int| n);
+    let (function, data) = (registered.data_first(), registered.data());
+    let replies = [0; 4].map(|n| function(data, n));
+    assert_eq!(replies, [0, -1, -1, -1]);
+    drop(registered);
+    assert_eq!([0; 2].map(|n| function(data, n)), [-1; 2], "late");
+    assert_eq!(events.recv().await, Some(0));
+
+    let registered: Registered<fn(c_int) -> c_int> = Registered::new(-1, |n| async move { n });
+    // SAFETY: the function may be called on any thread, with this data.
+    let sum = unsafe { foreign::run(registered.data_first(), registered.data(), 1, 5) };
+    assert_eq!(sum, 10);
+    std::mem::forget(registered);
+
+    let call = cede::call(|| {
+        cede::callback(async { panic!("on purpose") }).unwrap_err();
+        for _ in 0..4 {
+            cede::callback(async {}).unwrap_err();
+        }
+    });
+    let outcome = futures::FutureExt::catch_unwind(AssertUnwindSafe(call)).await;
+    assert!(outcome.is_err());
+
+    // Eight in line, two at a time; six are awaited no more.
+    let lane = Lane::builder("busy").threads(2).start().unwrap();
+    let (go_on, told) = mpsc::channel::<()>();
+    let told = Arc::new(Mutex::new(told));
+    for _ in 0..8 {
+        let told = told.clone();
+        let call = cede::offload(move || assert!(told.lock().unwrap().recv().is_err()));
+        tokio::spawn(call.on_lane(&lane));
+    }
+    let gate = Arc::new(Gate::new());
+    let crowd = Arc::new(Crowd::new());
+    let mut abandoned = Vec::new();
+    for _ in 0..6 {
+        let (gate, crowd) = (gate.clone(), crowd.clone());
+        let mut call = Box::pin(cede::offload(move || crowd.wait_at(&gate)));
+        assert!(polled(call.as_mut()).await.is_pending());
+        abandoned.push(call);
+    }
+    assert!(crowd.await_inside(6, PATIENCE));
+    drop(abandoned);
+    while (lane.running(), lane.waiting()) != (2, 6) {
+        tokio::task::yield_now().await;
+    }
+    std::mem::forget(lane);
+    go_on
+}
+
+/// All that is published but the histograms, as it should be.
+fn expected(seen: &Metrics) -> BTreeMap<String, f64> {
+    let mut all = BTreeMap::new();
+    let mut put = |name: &str, labels: &str, value: f64| {
+        let before = all.insert(format!("cede_{name}{{{labels}}}"), value);
+        assert!(before.is_none());
+    };
+    for (mode, &calls) in seen.calls.iter() {
+        put("calls_total", &format!("mode={mode}"), calls as f64);
+    }
+    for (kind, frames) in seen.reacquires.iter() {
+        put("reacquires_total", &format!("kind={kind}"), frames as f64);
+    }
+    for (name, value) in [
+        ("calls_abandoned_total", seen.abandoned_calls_ever),
+        ("callbacks_total", seen.callbacks),
+        ("callbacks_waited_total", seen.callbacks_waited),
+        ("callbacks_foreign_total", seen.foreign_callbacks),
+        ("callbacks_late_total", seen.late_callbacks),
+        ("callbacks_refused_total", seen.refusals),
+        ("callbacks_panicked_total", seen.panics),
+        ("events_dropped_total", seen.dropped_events),
+        ("retakes_total", seen.retakes),
+        ("hand_offs_total", seen.hand_offs),
+        ("slots_kept_total", seen.kept_slots),
+        ("standby_threads_started_total", seen.standby_threads_ever),
+        ("stacks_leaked_total", seen.leaked_stacks),
+    ] {
+        put(name, "", value as f64);
+    }
+    for (name, labels, value) in [
+        ("calls_in_flight", "place=in_place", seen.in_place_calls),
+        ("calls_in_flight", "place=suspended", seen.suspended_calls),
+        ("calls_in_flight", "place=offloaded", seen.offloaded_calls),
+        ("calls_abandoned", "", seen.abandoned_calls),
+        ("standby_threads", "", seen.standby_threads),
+        ("stacks", "state=in_use", seen.stacks_in_use),
+        ("stacks", "state=cached", seen.stacks_cached),
+        ("stacks_peak", "", seen.stacks_peak),
+        ("stack_mapped_bytes", "", seen.stack_bytes_mapped),
+        ("stack_mapped_peak_bytes", "", seen.stack_bytes_mapped_peak),
+        ("registrations", "", seen.registrations),
+        ("lane_calls_waiting", "lane=busy", 6),
+        ("lane_calls_running", "lane=busy", 2),
+        ("lane_threads", "lane=busy", 2),
+        ("lane_calls_waiting", "lane=twice", 0),
+        ("lane_calls_running", "lane=twice", 0),
+        ("lane_threads", "lane=twice", 0),
+    ] {
+        put(name, labels, value as f64);
+    }
+    all
+}
+
+/// Every series of a histogram, which begins with this.
+fn check_histogram(all: &mut Published, name: &str, label: &str, seen: &Histogram) {
+    let (first, only) = match label {
+        "" => (String::new(), String::new()),
+        label => (format!("{label},"), label.to_owned()),
+    };
+    let mut take = |part: &str, labels: &str| {
+        let (_, _, value) = all.remove(&format!("cede_{name}_seconds_{part}{{{labels}}}"))?;
+        Some(number(&value))
+    };
+    for (bound, _) in seen.buckets() {
+        let up_to = seen.buckets().take_while(|(other, _)| match bound {
+            Some(bound) => other.is_some_and(|other| other <= bound),
+            None => true,
+        });
+        let up_to: u64 = up_to.map(|(_, count)| count).sum();
+        let le = bound.map_or("+Inf".into(), |bound| bound.as_secs_f64().to_string());
+        let bucket = take("bucket", &format!("{first}le={le}"));
+        assert_eq!(bucket, Some(up_to as f64), "{name} {label} {le}");
+    }
+    assert_eq!(take("count", &only), Some(seen.count() as f64));
+    assert_eq!(take("sum", &only), Some(seen.sum().as_secs_f64()));
+}
+
+fn number(value: &DebugValue) -> f64 {
+    match value {
+        DebugValue::Counter(count) => *count as f64,
+        DebugValue::Gauge(value) => value.into_inner(),
+        DebugValue::Histogram(_) => panic!("none of ours"),
+    }
+}
+
+fn check_everything() {
+    let (mut all, seen) = (published(), cede::metrics());
+    for (mode, durations) in seen.call_duration.iter() {
+        if durations.count() > 0 {
+            check_histogram(
+                &mut all,
+                "call_duration",
+                &format!("mode={mode}"),
+                durations,
+            );
+        }
+    }
+    check_histogram(
+        &mut all,
+        "queue_wait",
+        "mode=offloaded",
+        &seen.offload_queue_wait,
+    );
+    check_histogram(&mut all, "queue_wait", "mode=lane", &seen.lane_queue_wait);
+    check_histogram(&mut all, "slot_wait", "", &seen.slot_wait);
+    let all = all
+        .iter()
+        .map(|(name, (_, _, value))| (name.clone(), number(value)));
+    assert_eq!(all.collect::<BTreeMap<_, _>>(), expected(&seen));
+    let told = [
+        seen.late_callbacks,
+        seen.dropped_events,
+        seen.foreign_callbacks,
+        seen.abandoned_calls_ever,
+        seen.refusals,
+        seen.panics,
+    ];
+    assert_eq!(told, [2, 3, 5, 6, 7, 1], "none is mistaken for another");
+    assert_ne!(
+        seen.offload_queue_wait.count(),
+        seen.lane_queue_wait.count()
+    );
+    assert_eq!(seen.offloaded_calls, 14);
 }
 
 fn without_a_recorder() {

@@ -5,6 +5,8 @@ use cede_integration_tests::{
     EventSeen, SpanSeen, Traced, later, on_current_thread, on_worker, under_c, workers,
 };
 use std::future::Future;
+use std::thread;
+use std::time::{Duration, Instant};
 use tracing::instrument::WithSubscriber;
 use tracing::{Instrument, info, info_span};
 use tracing_subscriber::filter::LevelFilter;
@@ -226,6 +228,81 @@ fn a_layer_that_leaves_calls_out_finds_the_tasks_span() {
         events.iter().all(|event| event.scope == ["task"]),
         "{events:?}"
     );
+}
+
+/// How long each of these was at least, and all together at most.
+fn check_times(call: &SpanSeen, least: [(&str, Duration); 3], in_all: Duration) {
+    let of = |field: &str| Duration::from_nanos(call.number(field));
+    for (field, least) in least {
+        assert!(of(field) >= least, "{field}, {least:?}: {call:?}");
+    }
+    let fields = ["queued_ns", "in_c_ns", "in_callbacks_ns", "slot_wait_ns"];
+    let told: Duration = fields.into_iter().map(of).sum();
+    assert!(told <= in_all, "{told:?} of {in_all:?}: {call:?}");
+}
+
+/// Long beside what a call takes by itself.
+const WHILE: Duration = Duration::from_millis(10);
+
+/// C that takes its time, with two callbacks that do.
+fn takes_its_time() {
+    for _ in 0..2 {
+        thread::sleep(WHILE);
+        under_c(|| cede::callback(async { tokio::time::sleep(WHILE).await })).expect("not refused");
+    }
+}
+
+#[test]
+fn no_time_is_told_twice() {
+    let traced = Traced::default();
+    let subscriber = traced.subscriber(LevelFilter::DEBUG);
+    let calls = async {
+        let began = Instant::now();
+        cede::call(takes_its_time).await;
+        began.elapsed()
+    };
+    let in_all = on_worker(1, calls.with_subscriber(subscriber));
+    let call = traced.call();
+    let least = [
+        ("queued_ns", Duration::ZERO),
+        ("in_c_ns", 2 * WHILE),
+        ("in_callbacks_ns", 2 * WHILE),
+    ];
+    check_times(&call, least, in_all);
+    assert_eq!(call.number("callbacks"), 2);
+}
+
+#[test]
+fn time_in_line_is_told() {
+    let traced = Traced::default();
+    let subscriber = traced.subscriber(LevelFilter::DEBUG);
+    let calls = async {
+        let lane = cede::Lane::new("busy").expect("a thread");
+        let (go_on, told) = std::sync::mpsc::channel::<()>();
+        let mut first = cede::offload(move || told.recv()).on_lane(&lane);
+        first.try_start().expect("there is a place");
+        let began = Instant::now();
+        let mut second = cede::offload(takes_its_time).on_lane(&lane).named("second");
+        second.try_start().expect("there is a place");
+        let queued = Instant::now();
+        tokio::time::sleep(WHILE).await;
+        let queued = queued.elapsed();
+        drop(go_on);
+        assert!(first.await.is_err(), "told by nobody");
+        second.await;
+        (queued, began.elapsed())
+    };
+    let (queued, in_all) = on_worker(1, calls.with_subscriber(subscriber));
+    let calls = traced.calls();
+    let second = calls
+        .iter()
+        .find(|call| call.fields.get("name").is_some_and(|name| name == "second"));
+    let least = [
+        ("queued_ns", queued),
+        ("in_c_ns", 2 * WHILE),
+        ("in_callbacks_ns", 2 * WHILE),
+    ];
+    check_times(second.expect("it was made"), least, in_all);
 }
 
 #[test]

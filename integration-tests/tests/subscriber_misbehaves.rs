@@ -1,15 +1,29 @@
 //! A subscriber that panics, or blocks, harms no call: C runs, callbacks run, results arrive.
 
-use cede::{CLog, Registered};
+use cede::{CLog, Refused, Registered};
 use cede_fixtures::foreign;
 use cede_integration_tests::{PATIENCE, on_current_thread, on_worker, under_c, workers};
+use std::cell::Cell;
 use std::ffi::c_int;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Once};
 use tracing::instrument::WithSubscriber;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_core::span::Current;
+
+thread_local! {
+    /// Whether the test itself, not the crate, is what asks.
+    static IS_SPARED: Cell<bool> = const { Cell::new(false) };
+}
+
+fn spared<T>(f: impl FnOnce() -> T) -> T {
+    IS_SPARED.set(true);
+    let result = f();
+    IS_SPARED.set(false);
+    result
+}
 
 /// What a subscriber is asked, as far as the crate asks it.
 const QUESTIONS: [&str; 10] = [
@@ -45,7 +59,7 @@ impl<F: Fn()> Misbehaves<F> {
     }
 
     fn asked(&self, question: &str) {
-        if question == self.question {
+        if question == self.question && !IS_SPARED.get() {
             (self.worst)();
         }
     }
@@ -125,6 +139,14 @@ fn c() -> i32 {
     .expect("not refused")
 }
 
+/// The same in a span of its own, which is set aside with C's stack.
+fn c_in_a_span() -> i32 {
+    let row = spared(|| tracing::error_span!(target: "cede", "row").entered());
+    let answer = c();
+    spared(|| drop(row));
+    answer
+}
+
 async fn every_way() {
     assert_eq!(cede::call(c).await, 42);
     assert_eq!(cede::call(c).brief().await, 42);
@@ -173,6 +195,7 @@ fn one_that_panics() {
         on_current_thread(
             async {
                 assert_eq!(cede::call(c).suspendable().await, 42);
+                assert_eq!(cede::call(c_in_a_span).suspendable().await, 42);
                 assert_eq!(cede::offload(c).await, 42);
             }
             .with_subscriber(subscriber),
@@ -314,11 +337,40 @@ fn one_that_changes_errno() {
         let answer = on_worker(1, call.with_subscriber(subscriber));
         assert_eq!(answer, (Ok(42), libc::ENOENT));
     }
-    // The event that tells of a callback which cannot suspend its call.
-    let subscriber = Misbehaves::at("event", || {
+    let in_events = || {
+        Misbehaves::at("event", || {
+            // SAFETY: this thread's.
+            unsafe { *errno() = OURS };
+        })
+    };
+    // Those that tell of a refusal: of a call whose callback has panicked, and outside of any.
+    without_messages();
+    let number = cede::Callback::new(-1, async |n: c_int| n);
+    let refused = move || {
         // SAFETY: this thread's.
-        unsafe { *errno() = OURS };
+        unsafe { *errno() = libc::ENOENT };
+        let answer = under_c(|| cede::callback(async { 42 }));
+        // SAFETY: the callback is there.
+        let typed = unsafe { (number.data_first())(number.data(), 7) };
+        // SAFETY: this thread's.
+        assert_eq!((typed, unsafe { *errno() }), (-1, libc::ENOENT));
+        answer
+    };
+    tracing::subscriber::with_default(in_events(), || {
+        assert_eq!(refused(), Err(Refused::NoCall));
     });
+    let call = cede::call(move || {
+        let panicked = under_c(|| cede::callback(async { panic!("{}", "on purpose") }));
+        assert_eq!(panicked, Err::<(), _>(Refused::Panicked));
+        assert_eq!(refused(), Err(Refused::Panicked));
+    });
+    let call = AssertUnwindSafe(call.with_subscriber(in_events()));
+    let outcome = workers(1).block_on(futures::FutureExt::catch_unwind(call));
+    let payload = outcome.expect_err("raised when C has returned");
+    let message = payload.downcast_ref::<String>().expect("the first one");
+    assert_eq!(message, "on purpose");
+    // The event that tells of a callback which cannot suspend its call.
+    let subscriber = in_events();
     let call = cede::call(|| {
         futures::executor::block_on(cede::scope(async {
             // SAFETY: this thread's.

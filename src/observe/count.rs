@@ -153,3 +153,19 @@ pub(crate) mod gauge {
         abandoned_ever: AtomicU64::new(0),
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peak_is_the_most_there_ever_was() {
+        let peaked = Peaked::new();
+        peaked.add(3);
+        peaked.sub(2);
+        peaked.add(1);
+        assert_eq!((peaked.get(), peaked.peak()), (2, 3));
+        peaked.add(2);
+        assert_eq!((peaked.get(), peaked.peak()), (4, 4));
+    }
+}
