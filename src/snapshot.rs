@@ -161,6 +161,7 @@ pub fn metrics() -> Metrics {
         observe::OFFLOAD_QUEUE_WAIT.get(),
         observe::LANE_QUEUE_WAIT.get(),
     );
+    // Before the retakes: the monitor counts one under the very lock in which it makes it.
     let (counted, lent) = slot::counted();
     let mut calls = counted.calls();
     // Each has waited in a queue, be it for no time.

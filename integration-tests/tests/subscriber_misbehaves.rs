@@ -2,12 +2,13 @@
 
 use cede::{CLog, Refused, Registered};
 use cede_fixtures::foreign;
-use cede_integration_tests::{PATIENCE, on_current_thread, on_worker, under_c, workers};
+use cede_integration_tests::{PATIENCE, on_current_thread, on_worker, polled, under_c, workers};
 use std::cell::Cell;
 use std::ffi::c_int;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, Once};
+use std::sync::{Arc, Condvar, Mutex, Once, mpsc};
+use tokio::sync::oneshot;
 use tracing::instrument::WithSubscriber;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -166,7 +167,9 @@ fn without_messages() {
     ONCE.call_once(|| {
         let print = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let message = info.payload().downcast_ref::<String>();
+            let owned = info.payload().downcast_ref::<String>();
+            let message = owned.map(String::as_str);
+            let message = message.or(info.payload().downcast_ref::<&str>().copied());
             if !message.is_some_and(|message| message.starts_with("on purpose")) {
                 print(info);
             }
@@ -205,6 +208,42 @@ fn one_that_panics() {
             "never asked: {question}"
         );
     }
+}
+
+/// What is dropped then: a call that is suspended, one that C runs on from, and the task itself.
+#[test]
+fn one_that_panics_while_the_task_does() {
+    without_messages();
+    for question in QUESTIONS {
+        let (subscriber, _) = panics_at(question);
+        let (begun, has_begun) = oneshot::channel();
+        let (go_on, told) = mpsc::channel::<()>();
+        let calls = async move {
+            // SAFETY: nothing under C refers to the thread; the future is not forgotten.
+            let mut suspended = Box::pin(unsafe { cede::call(waits_for_ever).migratable() });
+            assert!(polled(suspended.as_mut()).await.is_pending());
+            let mut offloaded = Box::pin(cede::offload(move || {
+                begun.send(()).expect("the task waits");
+                assert!(told.recv().is_err(), "nobody sends anything");
+            }));
+            assert!(polled(offloaded.as_mut()).await.is_pending());
+            has_begun.await.expect("C has begun");
+            panic!("on purpose, by the task");
+        };
+        let task = async { tokio::spawn(calls.with_subscriber(subscriber)).await };
+        let error = workers(1).block_on(async {
+            let error = task.await.expect_err("it panics");
+            drop(go_on);
+            error
+        });
+        let payload = error.into_panic();
+        let message = payload.downcast_ref::<&str>();
+        assert_eq!(message, Some(&"on purpose, by the task"), "{question}");
+    }
+}
+
+fn waits_for_ever() -> bool {
+    under_c(|| cede::callback(std::future::pending::<()>())).is_err()
 }
 
 /// One that is current from here on, as far as the subscriber can tell.
@@ -360,15 +399,14 @@ fn one_that_changes_errno() {
         assert_eq!(refused(), Err(Refused::NoCall));
     });
     let call = cede::call(move || {
-        let panicked = under_c(|| cede::callback(async { panic!("{}", "on purpose") }));
+        let panicked = under_c(|| cede::callback(async { panic!("on purpose") }));
         assert_eq!(panicked, Err::<(), _>(Refused::Panicked));
         assert_eq!(refused(), Err(Refused::Panicked));
     });
     let call = AssertUnwindSafe(call.with_subscriber(in_events()));
     let outcome = workers(1).block_on(futures::FutureExt::catch_unwind(call));
     let payload = outcome.expect_err("raised when C has returned");
-    let message = payload.downcast_ref::<String>().expect("the first one");
-    assert_eq!(message, "on purpose");
+    assert_eq!(payload.downcast_ref::<&str>(), Some(&"on purpose"));
     // The event that tells of a callback which cannot suspend its call.
     let subscriber = in_events();
     let call = cede::call(|| {

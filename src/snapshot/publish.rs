@@ -127,8 +127,11 @@ published! {
     /// The facade's own histograms take single values, not buckets that were filled elsewhere. So a histogram is published as
     /// Prometheus has it: counters named `…_bucket`, cumulative, with their bound in seconds in the label `le`; a counter `…_count`; and
     /// `…_sum`, which is a gauge, since the facade's counters have no fractions. A mode appears with its first call that was timed.
+    /// An exporter that sees to it that the name of every counter ends in `_total` (`PrometheusBuilder::with_recommended_naming`)
+    /// makes `…_bucket_total` and `…_count_total` of these, which queries then have to say.
     ///
-    /// A lane's label is its name, and lanes of the same name are added together. One that has ended stays, with zeros.
+    /// A lane's label is its name, and lanes of the same name are added together. One that has ended stays, with zeros: so do not
+    /// make up a new name for each.
     pub fn publish_metrics();
 
     "cede_calls_total" Counter Count ["`mode`"]
