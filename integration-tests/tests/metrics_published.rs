@@ -111,14 +111,25 @@ fn names_kinds_units_and_values_are_as_documented() {
     without_a_recorder();
 
     let runtime = workers(2);
-    let go_on = runtime.block_on(something_of_everything());
+    let _going_on = runtime.block_on(something_of_everything());
     check_everything();
-    drop(go_on);
-    runtime.shutdown_background();
 }
 
-/// Has each thing happen so often that none is mistaken for another; what goes on until the sender is dropped.
-async fn something_of_everything() -> mpsc::Sender<()> {
+/// Calls that are in C until this is dropped.
+struct GoingOn {
+    on_lane: Option<mpsc::Sender<()>>,
+    abandoned: Arc<Gate>,
+}
+
+impl Drop for GoingOn {
+    fn drop(&mut self) {
+        self.on_lane = None;
+        self.abandoned.open();
+    }
+}
+
+/// Has each thing happen so often that none is mistaken for another.
+async fn something_of_everything() -> GoingOn {
     let reply = Reply {
         taken: 0,
         refused: -1,
@@ -171,7 +182,10 @@ async fn something_of_everything() -> mpsc::Sender<()> {
         tokio::task::yield_now().await;
     }
     std::mem::forget(lane);
-    go_on
+    GoingOn {
+        on_lane: Some(go_on),
+        abandoned: gate,
+    }
 }
 
 /// All that is published but the histograms, as it should be.
