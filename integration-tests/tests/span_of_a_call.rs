@@ -1,10 +1,14 @@
 //! A call has a span of its own, under the span of the task, in every mode: C's events are in it, a callback is in the task's,
 //! and where the time went is told at its end.
 
+use cede_fixtures::{Crowd, Gate};
 use cede_integration_tests::{
-    EventSeen, SpanSeen, Traced, later, on_current_thread, on_worker, under_c, workers,
+    EventSeen, PATIENCE, SpanSeen, Traced, later, on_current_thread, on_worker, under_c, workers,
 };
 use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake};
 use std::thread;
 use std::time::{Duration, Instant};
 use tracing::instrument::WithSubscriber;
@@ -303,6 +307,43 @@ fn time_in_line_is_told() {
         ("in_callbacks_ns", 2 * WHILE),
     ];
     check_times(second.expect("it was made"), least, in_all);
+}
+
+/// Holds who wakes, until the gate is open.
+struct HoldsWho {
+    woken: Crowd,
+    gate: Gate,
+}
+
+impl Wake for HoldsWho {
+    fn wake(self: Arc<Self>) {
+        self.woken.wait_at(&self.gate);
+    }
+}
+
+/// C's thread has nothing to do with it any more.
+#[test]
+fn a_call_that_was_awaited_has_ended() {
+    let traced = Traced::default();
+    let runtime = workers(1);
+    let _inside = runtime.enter();
+    let holds = Arc::new(HoldsWho {
+        woken: Crowd::new(),
+        gate: Gate::new(),
+    });
+    tracing::subscriber::with_default(traced.subscriber(LevelFilter::DEBUG), || {
+        let waker = holds.clone().into();
+        let cx = &mut Context::from_waker(&waker);
+        let (go_on, told) = std::sync::mpsc::channel::<()>();
+        let mut call = pin!(cede::offload(move || assert!(told.recv().is_err())));
+        assert!(call.as_mut().poll(cx).is_pending());
+        drop(go_on);
+        assert!(holds.woken.await_inside(1, PATIENCE));
+        assert!(call.as_mut().poll(cx).is_ready());
+        let is_closed = traced.call().is_closed;
+        holds.gate.open();
+        assert!(is_closed);
+    });
 }
 
 #[test]

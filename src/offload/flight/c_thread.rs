@@ -116,9 +116,12 @@ where
         self.grip.settle();
         match finished {
             Finished::Delivered(waker, wakes) => {
+                let (course, wake) = (self.course.clone(), WakeOnDrop(waker));
+                // Before anybody is woken: so the call, and its span, have ended when it was awaited.
+                drop(self);
                 drop(wakes);
-                drop(WakeOnDrop(waker));
-                self.course.end();
+                drop(wake);
+                course.end();
             }
             Finished::Unwanted(outcome, ticket) => {
                 caught(|| drop(outcome)).unwrap_or_else(discard);
