@@ -121,7 +121,8 @@ fn they_are_counted_by_how_they_came_back_and_timed() {
         }),
     );
     let before = cede::metrics().call_duration.in_place;
-    assert_eq!(before.count(), 2 * CALLS);
+    // Unless the machine has not let the thread run for so long.
+    assert!((2 * CALLS..3 * CALLS).contains(&before.count()));
 
     let took = on_worker(1, after_others());
     let after = cede::metrics().call_duration.in_place;
@@ -148,8 +149,8 @@ fn they_are_counted_by_how_they_came_back_and_timed() {
     assert_eq!(timed.count(), CALLS, "those that have lost their slot");
     assert!(timed.sum() <= took, "{timed:?} of {took:?}");
 
-    // A frame that was lost was taken, or given away.
+    // What was taken or given away was a frame's. (One may be lost otherwise: to a thread that comes back late.)
     let [_, idle_worker, run_queue] = frames(&seen);
-    assert_eq!(seen.retakes + seen.hand_offs, idle_worker + run_queue);
+    assert!(seen.retakes + seen.hand_offs <= idle_worker + run_queue);
     assert!(seen.retakes > 0 && seen.hand_offs > 0);
 }
