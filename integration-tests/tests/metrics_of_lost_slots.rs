@@ -76,10 +76,15 @@ fn they_are_counted_by_how_they_came_back_and_timed() {
         for n in 1..=CALLS {
             cede::call(|| ()).await;
             let seen = cede::metrics();
-            assert_eq!(frames(&seen), [n, 0, 0], "nobody took it");
-            assert_eq!(seen.call_duration.in_place.count(), 0);
+            let [same_slot, idle_worker, run_queue] = frames(&seen);
+            // Nobody takes it, unless the machine does not let the thread run.
+            assert_eq!(same_slot + idle_worker + run_queue, n);
+            let timed = seen.call_duration.in_place.count();
+            assert_eq!(timed, idle_worker + run_queue);
         }
     });
+    let [kept, ..] = frames(&cede::metrics());
+    assert!(kept > 0, "nobody took it");
 
     let before = cede::metrics();
     on_worker(1, async {
@@ -89,10 +94,12 @@ fn they_are_counted_by_how_they_came_back_and_timed() {
     });
     let seen = cede::metrics();
     let [same_slot, idle_worker, run_queue] = frames(&seen);
-    assert_eq!((same_slot, idle_worker + run_queue), (CALLS, CALLS));
+    let lost = idle_worker + run_queue;
+    assert_eq!((same_slot, lost), (kept, 2 * CALLS - kept));
     assert_eq!(seen.hand_offs - before.hand_offs, CALLS);
     assert_eq!(seen.call_duration.long.count(), CALLS);
     assert_eq!(seen.slot_wait.count(), run_queue, "each was polled again");
+    let before = seen.call_duration.in_place.sum();
     assert_eq!(seen.untimed_calls().long, 0);
 
     // A call that sleeps for long is retaken, or the slot was handed off because the last ones were.
@@ -103,10 +110,10 @@ fn they_are_counted_by_how_they_came_back_and_timed() {
     });
     let seen = cede::metrics();
     let durations = &seen.call_duration.in_place;
-    assert_eq!(durations.count(), CALLS);
-    assert_eq!(seen.untimed_calls().in_place, CALLS, "the first ones");
+    assert_eq!(durations.count(), 2 * CALLS - kept);
+    assert_eq!(seen.untimed_calls().in_place, kept, "the first ones");
     let slept = Duration::from_millis(20) * u32::try_from(CALLS).unwrap();
-    assert!(durations.sum() > slept / 2, "{durations:?}");
+    assert!(durations.sum() - before > slept / 2, "{durations:?}");
     // Nothing of it can be in a bucket of what is far shorter.
     assert!(durations.quantile(0.5).unwrap() >= Duration::from_millis(16));
 
@@ -120,9 +127,10 @@ fn they_are_counted_by_how_they_came_back_and_timed() {
             }
         }),
     );
+    let timed = seen.call_duration.in_place.count();
     let before = cede::metrics().call_duration.in_place;
     // Unless the machine has not let the thread run for so long.
-    assert!((2 * CALLS..3 * CALLS).contains(&before.count()));
+    assert!((CALLS..2 * CALLS).contains(&(before.count() - timed)));
 
     let took = on_worker(1, after_others());
     let after = cede::metrics().call_duration.in_place;
