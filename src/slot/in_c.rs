@@ -9,7 +9,7 @@
 //! |---|---|
 //! | the mark | in a frame: before the call is shown, and after it is gone; around each callback |
 //! | the brief calls made | before each |
-//! | the other calls made, and the callbacks without a mark | before the call is shown; before it is shown again |
+//! | the other calls made, offloaded ones run, and callbacks without a mark | before the call is shown; before it is shown again |
 //! | the call that is shown | when the thread enters it, last of all; and when it is left, first of all |
 //!
 //! The call is read first. So a key that is the same twice was the same all the while: the others only grow, and had their
@@ -68,6 +68,15 @@ impl Key {
             unmarked: record.tally.unmarked(),
         })
     }
+}
+
+/// What is to be seen of the calling thread.
+#[cfg(test)]
+pub(crate) fn shown_here() -> Option<impl PartialEq + std::fmt::Debug + Send> {
+    super::with_thread(|thread| {
+        // SAFETY: the record is unregistered when the thread ends.
+        unsafe { Key::of(&thread?.record) }
+    })
 }
 
 /// What the watchdog remembers of a thread that is in C.
