@@ -51,6 +51,7 @@ mod memory;
 mod parent;
 mod pending;
 mod say;
+mod places;
 mod watched;
 mod whereabouts;
 

@@ -5,7 +5,9 @@ use cede_integration_tests::{
     Held, LIMIT, Warned, current_thread, on_current_thread, on_worker, under_c,
 };
 use futures::executor::block_on;
+use std::future::{Future, pending, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
@@ -192,6 +194,57 @@ fn abandoned() {
         assert!(eventually(|| held.thread() != 0));
         drop(call);
     });
+}
+
+/// Suspended when it was slow already. C returns within the drop.
+#[test]
+fn dropped() {
+    is_told_of("dropped", "suspendable", |held, name| {
+        on_current_thread(async move {
+            let mut call = Box::pin(waits_and_suspends(held).named(name).suspendable());
+            poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await
+        });
+    });
+}
+
+fn waits_and_suspends(held: Arc<Held>) -> cede::Call<impl FnOnce() + Send, ()> {
+    cede::call(move || {
+        held.wait();
+        under_c(|| cede::callback(pending::<()>())).unwrap_err();
+    })
+}
+
+/// Dropped on another thread than its own, C never returns. What comes to lie in the call's place is another one.
+#[test]
+fn in_the_place_of_one_that_never_ends() {
+    let _watchdog = Watchdog::new("in the place of one that never ends");
+    let (lost, next) = (Warned::of("never ends"), Warned::of("in its place"));
+    let mut place = Box::pin(None);
+    for (warned, is_over) in [(lost, false), (next, true)] {
+        let held = Arc::new(Held::new());
+        place.set(Some(
+            waits_and_suspends(held.clone())
+                .named(warned.0)
+                .suspendable(),
+        ));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                on_current_thread(async {
+                    let mut call = place.as_mut().as_pin_mut().unwrap();
+                    poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await
+                });
+                if is_over {
+                    place.set(None);
+                }
+            });
+            warned.await_first(SLOW);
+            held.release();
+        });
+        place.set(None);
+    }
+    next.await_first(RETURNED);
+    assert_eq!(lost.messages(), [SLOW]);
+    assert_eq!(next.messages(), [SLOW, RETURNED]);
 }
 
 /// A call that waits in a lane's line is not in C.

@@ -51,10 +51,9 @@ impl<'a> Pending<'a> {
             since: self.since,
             parent: parent.or_else(|| Parent::current().map(Arc::new)),
         });
-        if cases::open(&case) {
-            self.case = Some(case);
-            hurry();
-        }
+        cases::leave(&case);
+        self.case = Some(case);
+        hurry();
     }
 }
 
