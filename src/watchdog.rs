@@ -34,8 +34,8 @@
 //!    it sees that the call is over, or the owner, which after C looks whether there are cases ([`ended`]), sees the case.
 //! 4. It sleeps for good only when nothing is in progress that could become slow, and nothing can begin without
 //!    waking it ([`rouse`], a [`Doze`]): who begins something stores what tells of it, then looks whether the watchdog sleeps. The quick
-//!    ways do not look. Those in a frame are covered by the monitor, which does not sleep while a frame is open, and
-//!    while it is awake the watchdog is; brief calls by their *turns*, which the watchdog takes back before it sleeps, so that the
+//!    ways do not look. Those in a frame are covered by the monitor, which is awake when a frame opens, and
+//!    while it is, or the frame is open, the watchdog is; brief calls by their *turns*, which the watchdog takes back before it sleeps, so that the
 //!    next one goes the slow way.
 //! 5. No lock that others take is held while the watchdog reads `/proc`, waits, or speaks.
 //!
