@@ -50,8 +50,8 @@ mod limits;
 mod memory;
 mod parent;
 mod pending;
-mod say;
 mod places;
+mod say;
 mod watched;
 mod whereabouts;
 
@@ -60,7 +60,7 @@ pub(crate) use limits::limits;
 pub(crate) use memory::copy;
 pub(crate) use parent::Parent;
 pub(crate) use pending::Pending;
-pub(crate) use watched::{Terms, Watch, smallest, terms_of};
+pub(crate) use watched::{Terms, Watch, parent_of, smallest, terms_of};
 
 use crate::background;
 use crate::doze::Doze;

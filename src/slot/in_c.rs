@@ -91,6 +91,8 @@ struct Seen {
 enum Call {
     /// It was not seen twice yet.
     New,
+    /// It was.
+    SeenTwice,
     /// What lies where its label was, if it still was.
     Copied(usize, MaybeUninit<Label>),
     /// With the address of its label, if that could be read.
@@ -160,7 +162,7 @@ fn look_at_threads(mut before: HashMap<u64, Seen>, now: Instant) -> HashMap<u64,
         let entry = match same {
             Some(mut old) => {
                 if let Call::New = old.call {
-                    old.call = copy_label(key.call);
+                    old.call = Call::SeenTwice;
                 }
                 old
             }
@@ -173,6 +175,12 @@ fn look_at_threads(mut before: HashMap<u64, Seen>, now: Instant) -> HashMap<u64,
         };
         seen.insert(record.number, entry);
     });
+    // Not under the registry's lock: to read memory may take as long as to read a disk.
+    for seen in seen.values_mut() {
+        if let Call::SeenTwice = seen.call {
+            seen.call = copy_label(seen.key.call);
+        }
+    }
     seen
 }
 
@@ -194,7 +202,6 @@ fn unread() -> Call {
     let terms = Terms {
         kind: Kind::Call,
         limit: watchdog::limits().slow_after,
-        parent: None,
     };
     Call::Known(0, None, terms)
 }
@@ -257,7 +264,7 @@ fn tell(seen: &mut HashMap<u64, Seen>) {
             label: *label,
             thread: seen.thread,
             since: seen.since,
-            parent: terms.parent.clone(),
+            parent: watchdog::parent_of(*what),
         });
         if watchdog::open(&case) {
             due.push((number, seen.key, case));
