@@ -48,6 +48,7 @@
 mod cases;
 mod limits;
 mod memory;
+mod pace;
 mod parent;
 mod pending;
 mod places;
@@ -64,7 +65,8 @@ pub(crate) use watched::{Terms, Watch, parent_of, smallest, terms_of};
 
 use crate::background;
 use crate::doze::Doze;
-use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, light_fence, lock, register_heavy_fence};
+use crate::sync::{AtomicU32, Mutex, light_fence, lock, register_heavy_fence};
+use pace::Pace;
 use std::sync::OnceLock;
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -72,12 +74,6 @@ use std::time::Duration;
 /// Looks in a row that find nothing before the watchdog sleeps for good. Guessed: so that who makes a call now and then does not pay
 /// for a wake-up each time.
 const QUIET_LOOKS: u32 = 2;
-
-/// Of the smallest limit, the part between two looks.
-const LOOKS_A_LIMIT: u32 = 4;
-
-/// However small a limit is.
-const SHORTEST_NAP: Duration = Duration::from_millis(1);
 
 /// Where there may be something slow.
 pub(crate) trait Source: Sync {
@@ -96,8 +92,6 @@ pub(crate) trait Source: Sync {
 static DOZE: Doze = Doze::asleep_with(AtomicU32::new(1));
 static WATCHDOG: OnceLock<Option<Thread>> = OnceLock::new();
 static SOURCES: Mutex<Vec<&dyn Source>> = Mutex::new(Vec::new());
-/// How long the watchdog sleeps between two looks, in nanoseconds.
-static NAP: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// Has a source looked at, from now on. Once a source, before it calls [`rouse`].
 pub(crate) fn include(source: &'static dyn Source) {
@@ -122,7 +116,7 @@ pub(crate) fn rouse_for(limit: Duration) {
     if WATCHDOG.get().is_none() {
         start_once();
     }
-    if nanoseconds(nap_for(limit)) < NAP.load(Ordering::Relaxed) {
+    if pace::ask(limit) {
         hurry();
     }
 }
@@ -155,14 +149,15 @@ fn start_once() -> Option<&'static Thread> {
 
 fn run() {
     register_heavy_fence();
+    let mut pace = Pace::new();
     loop {
-        watch();
+        watch(&mut pace);
         sleep_until_something_begins();
     }
 }
 
 /// Looks until all is quiet.
-fn watch() {
+fn watch(pace: &mut Pace) {
     let mut quiet = 0;
     while quiet < QUIET_LOOKS {
         let sources = lock(&SOURCES).clone();
@@ -170,10 +165,10 @@ fn watch() {
         let is_busy = looked.fold(false, |busy, source| busy | source);
         cases::tend();
         quiet = if is_busy { 0 } else { quiet + 1 };
-        let limit = sources.iter().map(|source| source.limit()).min();
-        let nap = nap_for(limit.unwrap_or(Duration::MAX).min(limits().smallest()));
-        NAP.store(nanoseconds(nap), Ordering::Relaxed);
-        thread::park_timeout(nap);
+        thread::park_timeout(pace.next(|| {
+            let limits_of_calls = sources.iter().map(|source| source.limit());
+            limits_of_calls.fold(limits().smallest(), Duration::min)
+        }));
     }
 }
 
@@ -185,12 +180,4 @@ fn sleep_until_something_begins() {
     while DOZE.is_asleep() {
         thread::park();
     }
-}
-
-fn nap_for(limit: Duration) -> Duration {
-    (limit / LOOKS_A_LIMIT).max(SHORTEST_NAP)
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
