@@ -8,7 +8,7 @@ use futures::executor::block_on;
 use std::sync::{Arc, LazyLock};
 use std::thread;
 use tokio::sync::Semaphore;
-use tracing::{Event, Subscriber};
+use tracing::{Event, Instrument, Subscriber, info_span};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
@@ -34,7 +34,8 @@ fn alone(test: &str) -> Option<Traced> {
         return None;
     }
     let traced = Traced::default();
-    let subscriber = traced.subscriber(LevelFilter::INFO).with(Blocks);
+    let blocks = Blocks.with_filter(LevelFilter::INFO);
+    let subscriber = traced.subscriber(LevelFilter::INFO).with(blocks);
     tracing::subscriber::set_global_default(subscriber).unwrap();
     let config = cede::Config::new().slow_after(LIMIT).brief_limit(LIMIT);
     config.install().unwrap();
@@ -61,13 +62,13 @@ fn before_the_next_call_at_its_place() {
     };
     let held = &Held::new();
     thread::scope(|scope| {
-        let calls = scope.spawn(|| {
-            block_on(async {
-                for (name, waits) in [("slow", true), ("next", false), ("last", false)] {
-                    cede::call(|| waits.then(|| held.wait())).named(name).await;
-                }
-            });
-        });
+        let calls = async {
+            for (name, waits) in [("slow", true), ("next", false), ("last", false)] {
+                cede::call(|| waits.then(|| held.wait())).named(name).await;
+            }
+        };
+        let calls = calls.instrument(info_span!("request"));
+        let calls = scope.spawn(|| block_on(calls));
         assert!(INSIDE.await_inside(1, PATIENCE));
         held.release();
         calls.join().unwrap();
@@ -76,6 +77,8 @@ fn before_the_next_call_at_its_place() {
     assert!(eventually(|| messages(&traced, "slow").len() == 2));
     assert_eq!(messages(&traced, "slow"), SLOW);
     assert_eq!(messages(&traced, "next"), [""; 0]);
+    // Said by the watchdog, where the call has returned.
+    assert_eq!(traced.of_cede(SLOW[1])[0].scope, ["request"]);
 }
 
 #[test]
