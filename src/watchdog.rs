@@ -44,6 +44,8 @@
 //! A brief call whose thread is kept from running between the look at its turn and C, for longer than lies between two looks, in a
 //! process where nothing else goes on. Calls that are made while a thread's destructors run. The end, on a system without
 //! `membarrier`, if it comes within the millisecond after the limit and the store that tells of it takes as long to be seen.
+//! Where a thread's memory cannot be read, the name and the limit of a call; and its end may be said when a call under a callback of it
+//! has ended.
 
 mod cases;
 mod limits;
