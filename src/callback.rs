@@ -40,6 +40,7 @@ use crate::observe::{self, Seen, Tally};
 use crate::panic::{Payload, never_unwinds};
 use crate::slot::{FrameGuard, Marks, ThreadSlot, known_thread, with_tally, with_thread};
 use crate::stack::Below;
+use crate::watchdog;
 use drive::{Drive, drive, panicked, wait};
 use std::future::Future;
 use std::ptr::NonNull;
@@ -219,21 +220,37 @@ fn ask_in<const ERRNO_IS_KEPT: bool>(
 #[inline(always)]
 fn ask_below(here: &Here, context: &Context, below: Below, asked: &Asked) -> Answer {
     let thread = known_thread(here);
-    let _outside = Outside::enter(here, context, thread);
-    if thread.is_some_and(ThreadSlot::is_in_frame) {
-        let cx = &mut task::Context::from_waker(context.task_waker());
-        // SAFETY: the context was found by the stack we are on; the cell is there by the contract of `Asked::new`.
-        match asked.poll_by(cx, |job| unsafe { below.run(job) }) {
-            Polled::Ready => Ok(()),
-            Polled::Panicked(payload) => Err(panicked(context, payload)),
-            Polled::Pending if !coop::has_budget_remaining() => {
-                drive_below(context, below, asked, thread, drive)
-            }
-            Polled::Pending => drive_below(context, below, asked, thread, wait),
-        }
-    } else {
-        drive_below(context, below, asked, thread, drive)
+    if !thread.is_some_and(ThreadSlot::is_in_frame) {
+        return ask_below_without_frame(here, context, below, asked, thread);
     }
+    let _outside = Outside::enter(here, context, thread);
+    let cx = &mut task::Context::from_waker(context.task_waker());
+    // SAFETY: the context was found by the stack we are on; the cell is there by the contract of `Asked::new`.
+    match asked.poll_by(cx, |job| unsafe { below.run(job) }) {
+        Polled::Ready => Ok(()),
+        Polled::Panicked(payload) => Err(panicked(context, payload)),
+        Polled::Pending if !coop::has_budget_remaining() => {
+            drive_below(context, below, asked, thread, drive)
+        }
+        Polled::Pending => drive_below(context, below, asked, thread, wait),
+    }
+}
+
+/// As [`ask_below`]. That C goes on afterwards, no frame tells the watchdog, which may have gone to sleep meanwhile.
+#[inline(never)]
+fn ask_below_without_frame(
+    here: &Here,
+    context: &Context,
+    below: Below,
+    asked: &Asked,
+    thread: Option<&ThreadSlot>,
+) -> Answer {
+    let answer = {
+        let _outside = Outside::enter(here, context, thread);
+        drive_below(context, below, asked, thread, drive)
+    };
+    watchdog::rouse();
+    answer
 }
 
 /// The rest of a callback, on the stack below C's.
@@ -258,8 +275,13 @@ fn ask_on_top(here: &Here, context: &Context, asked: &Asked, task_waker: &Waker)
     let _errno = errno::Keep::on(false);
     // The poll holds a stack that may be set aside.
     with_thread(|thread| {
-        let _outside = Outside::enter(here, context, thread);
-        drive_under_c(context, asked, thread, task_waker, drive)
+        let answer = {
+            let _outside = Outside::enter(here, context, thread);
+            drive_under_c(context, asked, thread, task_waker, drive)
+        };
+        // As in `ask_below_without_frame`.
+        watchdog::rouse();
+        answer
     })
 }
 

@@ -85,6 +85,19 @@
 //! | `C is interrupted once, and not again`, `no signal without a handler` | an interruption could not be repeated, or not be made by signal | more threads; [`Config::cancel_signal`](crate::Config::cancel_signal) |
 //! | `this tokio does not hand its workers over as expected` | the self-test failed: calls are plain `block_in_place` | report it, with tokio's version |
 //!
+//! Those of the watchdog, in the first four lines, have the fields `name`, `location`, `mode` and `thread` (the system's number of it), and `age_ms`
+//! and `syscall` while it lasts, `took_ms` when it is over. Each is said once, and its end once. They are told
+//!
+//! - in the call's span, if calls have spans (`cede=debug`). A layer with a filter of its own that leaves these out (logs at `info`
+//!   beside traces at `debug`) then finds the event in no span at all;
+//! - else in the span in which the call was made, for offloaded calls, for callbacks, and for calls with a
+//!   [`slow_after`](crate::Call::slow_after) of their own;
+//! - else in no span, and to the process's subscriber, while C runs; and in the task's span and to its subscriber when C has
+//!   returned. A subscriber that is set for one thread only (`set_default`) is then told of the end alone.
+//!
+//! The watchdog is a thread of its own, `cede-watchdog`, which is started by the first call. If the system has no thread for it then,
+//! there are no such warnings.
+//!
 //! # Metrics
 //!
 //! [`metrics`](crate::metrics()) shows them all; with the feature `metrics`, `cede::publish_metrics()` writes them to the recorder of the

@@ -54,6 +54,8 @@ mod turns;
 pub(crate) use footing::{Held, Loose, is_loose};
 pub(crate) use frame::{Frame, FrameGuard, Marks};
 pub(crate) use imprint::Imprint;
+#[cfg(test)]
+pub(crate) use in_c::shown_here;
 pub(crate) use in_place::InPlace;
 pub(crate) use job::{Job, in_local_set, in_task_without_worker, is_task_waker};
 use life::Life;

@@ -34,8 +34,8 @@
 //!    it sees that the call is over, or the owner, which after C looks whether there are cases ([`ended`]), sees the case.
 //! 4. It sleeps for good only when nothing is in progress that could become slow, and nothing can begin without
 //!    waking it ([`rouse`], a [`Doze`]): who begins something stores what tells of it, then looks whether the watchdog sleeps. The quick
-//!    ways do not look. Those in a frame are covered by the monitor, which does not sleep while a frame is open, and
-//!    while it is awake the watchdog is; brief calls by their *turns*, which the watchdog takes back before it sleeps, so that the
+//!    ways do not look. Those in a frame are covered by the monitor, which is awake when a frame opens, and
+//!    while it is, or the frame is open, the watchdog is; brief calls by their *turns*, which the watchdog takes back before it sleeps, so that the
 //!    next one goes the slow way.
 //! 5. No lock that others take is held while the watchdog reads `/proc`, waits, or speaks.
 //!
@@ -44,12 +44,16 @@
 //! A brief call whose thread is kept from running between the look at its turn and C, for longer than lies between two looks, in a
 //! process where nothing else goes on. Calls that are made while a thread's destructors run. The end, on a system without
 //! `membarrier`, if it comes within the millisecond after the limit and the store that tells of it takes as long to be seen.
+//! Where a thread's memory cannot be read, the name and the limit of a call; and its end may be said when a call under a callback of it
+//! has ended.
 
 mod cases;
 mod limits;
 mod memory;
+mod pace;
 mod parent;
 mod pending;
+mod places;
 mod say;
 mod watched;
 mod whereabouts;
@@ -59,11 +63,12 @@ pub(crate) use limits::limits;
 pub(crate) use memory::copy;
 pub(crate) use parent::Parent;
 pub(crate) use pending::Pending;
-pub(crate) use watched::{Terms, Watch, smallest, terms_of};
+pub(crate) use watched::{Terms, Watch, parent_of, smallest, terms_of};
 
 use crate::background;
 use crate::doze::Doze;
-use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, light_fence, lock, register_heavy_fence};
+use crate::sync::{AtomicU32, Mutex, light_fence, lock, register_heavy_fence};
+use pace::Pace;
 use std::sync::OnceLock;
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -71,12 +76,6 @@ use std::time::Duration;
 /// Looks in a row that find nothing before the watchdog sleeps for good. Guessed: so that who makes a call now and then does not pay
 /// for a wake-up each time.
 const QUIET_LOOKS: u32 = 2;
-
-/// Of the smallest limit, the part between two looks.
-const LOOKS_A_LIMIT: u32 = 4;
-
-/// However small a limit is.
-const SHORTEST_NAP: Duration = Duration::from_millis(1);
 
 /// Where there may be something slow.
 pub(crate) trait Source: Sync {
@@ -95,8 +94,6 @@ pub(crate) trait Source: Sync {
 static DOZE: Doze = Doze::asleep_with(AtomicU32::new(1));
 static WATCHDOG: OnceLock<Option<Thread>> = OnceLock::new();
 static SOURCES: Mutex<Vec<&dyn Source>> = Mutex::new(Vec::new());
-/// How long the watchdog sleeps between two looks, in nanoseconds.
-static NAP: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// Has a source looked at, from now on. Once a source, before it calls [`rouse`].
 pub(crate) fn include(source: &'static dyn Source) {
@@ -121,7 +118,7 @@ pub(crate) fn rouse_for(limit: Duration) {
     if WATCHDOG.get().is_none() {
         start_once();
     }
-    if nanoseconds(nap_for(limit)) < NAP.load(Ordering::Relaxed) {
+    if pace::ask(limit) {
         hurry();
     }
 }
@@ -154,14 +151,15 @@ fn start_once() -> Option<&'static Thread> {
 
 fn run() {
     register_heavy_fence();
+    let mut pace = Pace::new();
     loop {
-        watch();
+        watch(&mut pace);
         sleep_until_something_begins();
     }
 }
 
 /// Looks until all is quiet.
-fn watch() {
+fn watch(pace: &mut Pace) {
     let mut quiet = 0;
     while quiet < QUIET_LOOKS {
         let sources = lock(&SOURCES).clone();
@@ -169,10 +167,10 @@ fn watch() {
         let is_busy = looked.fold(false, |busy, source| busy | source);
         cases::tend();
         quiet = if is_busy { 0 } else { quiet + 1 };
-        let limit = sources.iter().map(|source| source.limit()).min();
-        let nap = nap_for(limit.unwrap_or(Duration::MAX).min(limits().smallest()));
-        NAP.store(nanoseconds(nap), Ordering::Relaxed);
-        thread::park_timeout(nap);
+        thread::park_timeout(pace.next(|| {
+            let limits_of_calls = sources.iter().map(|source| source.limit());
+            limits_of_calls.fold(limits().smallest(), Duration::min)
+        }));
     }
 }
 
@@ -184,12 +182,4 @@ fn sleep_until_something_begins() {
     while DOZE.is_asleep() {
         thread::park();
     }
-}
-
-fn nap_for(limit: Duration) -> Duration {
-    (limit / LOOKS_A_LIMIT).max(SHORTEST_NAP)
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -83,6 +83,13 @@ impl Traced {
         spans
     }
 
+    /// The spans that have not ended.
+    pub fn open_spans(&self) -> Vec<SpanSeen> {
+        let seen = self.lock();
+        let open = seen.spans.iter().filter(|span| !span.is_closed);
+        open.cloned().collect()
+    }
+
     /// The one call that there was.
     pub fn call(&self) -> SpanSeen {
         let calls = self.calls();

@@ -79,7 +79,8 @@ fn in_a_scope() {
     );
 }
 
-/// The watchdog has gone to sleep in the midst of a turn. Several times, for the turn may be over just then.
+/// The watchdog has gone to sleep in the midst of a turn. Several times, for the turn may be over just then. (In a build that is not
+/// optimized no call is quick enough for a turn of more than itself.)
 #[test]
 fn when_all_was_quiet() {
     // In a process of its own, for nothing else may go on.

@@ -1,11 +1,16 @@
 //! A slow call is said to be slow while it is, and to have returned when it has: each once, whatever its mode.
 
+use cede_fixtures::Gate;
 use cede_integration_tests::process::{Watchdog, eventually};
 use cede_integration_tests::{
     Held, LIMIT, Warned, current_thread, on_current_thread, on_worker, under_c,
 };
 use futures::executor::block_on;
+use std::future::{Future, pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
@@ -194,6 +199,57 @@ fn abandoned() {
     });
 }
 
+/// Suspended when it was slow already. C returns within the drop.
+#[test]
+fn dropped() {
+    is_told_of("dropped", "suspendable", |held, name| {
+        on_current_thread(async move {
+            let mut call = Box::pin(waits_and_suspends(held).named(name).suspendable());
+            poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await
+        });
+    });
+}
+
+fn waits_and_suspends(held: Arc<Held>) -> cede::Call<impl FnOnce() + Send, ()> {
+    cede::call(move || {
+        held.wait();
+        under_c(|| cede::callback(pending::<()>())).unwrap_err();
+    })
+}
+
+/// Dropped on another thread than its own, C never returns. What comes to lie in the call's place is another one.
+#[test]
+fn in_the_place_of_one_that_never_ends() {
+    let _watchdog = Watchdog::new("in the place of one that never ends");
+    let (lost, next) = (Warned::of("never ends"), Warned::of("in its place"));
+    let mut place = Box::pin(None);
+    for (warned, is_over) in [(lost, false), (next, true)] {
+        let held = Arc::new(Held::new());
+        place.set(Some(
+            waits_and_suspends(held.clone())
+                .named(warned.0)
+                .suspendable(),
+        ));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                on_current_thread(async {
+                    let mut call = place.as_mut().as_pin_mut().unwrap();
+                    poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await
+                });
+                if is_over {
+                    place.set(None);
+                }
+            });
+            warned.await_first(SLOW);
+            held.release();
+        });
+        place.set(None);
+    }
+    next.await_first(RETURNED);
+    assert_eq!(lost.messages(), [SLOW]);
+    assert_eq!(next.messages(), [SLOW, RETURNED]);
+}
+
 /// A call that waits in a lane's line is not in C.
 #[test]
 fn not_while_it_waits_in_line() {
@@ -274,27 +330,90 @@ fn two_at_once() {
 /// Slow twice, for it calls back in between; once is enough.
 #[test]
 fn once_a_call_though_it_calls_back() {
-    let _watchdog = Watchdog::new("once a call");
-    let (twice, other) = (Warned::of("twice"), Warned::of("the other"));
-    let (held, again) = (&Held::new(), &Held::new());
+    is_told_of_once("twice", |call, name| block_on(cede::call(call).named(name)));
+}
+
+#[test]
+fn once_an_offloaded_call_though_it_calls_back() {
+    is_told_of_once("twice, offloaded", |call, name| {
+        block_on(cede::offload(call).named(name));
+    });
+}
+
+fn is_told_of_once<F>(name: &'static str, run: F)
+where
+    F: FnOnce(Box<dyn FnOnce() + Send>, &'static str) + Send,
+{
+    let _watchdog = Watchdog::new(name);
+    let other = Box::leak(format!("beside {name}").into_boxed_str());
+    let (twice, other) = (Warned::of(name), Warned::of(other));
+    let (held, again) = (Arc::new(Held::new()), &Held::new());
     thread::scope(|scope| {
-        scope.spawn(move || {
-            let call = cede::call(|| {
-                held.wait();
+        let wait = held.clone();
+        let call = scope.spawn(move || {
+            let call = Box::new(move || {
+                wait.wait();
                 under_c(|| cede::callback(async {})).unwrap();
-                held.wait();
+                wait.wait();
             });
-            block_on(call.named(twice.0));
+            run(call, twice.0);
         });
         twice.await_first(SLOW);
         held.release();
         // Slow for as long as another one, which is seen later.
         scope.spawn(move || block_on(cede::call(|| again.wait()).named(other.0)));
         other.await_first(SLOW);
+        assert_eq!(twice.messages(), [SLOW]);
         held.release();
         again.release();
+        call.join().unwrap();
     });
+    twice.await_first(RETURNED);
     assert_eq!(twice.messages(), [SLOW, RETURNED]);
+}
+
+/// The end of a call that panics is one as every other.
+#[test]
+fn that_panics() {
+    is_told_of("panics", "in_place", |held, name| {
+        let panics = || -> () {
+            held.wait();
+            panic!("on purpose");
+        };
+        let call = AssertUnwindSafe(|| block_on(cede::call(panics).named(name)));
+        catch_unwind(call).unwrap_err();
+    });
+}
+
+#[test]
+fn offloaded_that_panics() {
+    is_told_of("panics, offloaded", "offloaded", |held, name| {
+        let panics = move || -> () {
+            held.wait();
+            panic!("on purpose");
+        };
+        let call = AssertUnwindSafe(|| block_on(cede::offload(panics).named(name)));
+        catch_unwind(call).unwrap_err();
+    });
+}
+
+/// The thread's that is in C, not that of who asks.
+#[test]
+fn in_this_system_call() {
+    let _watchdog = Watchdog::new("system calls");
+    let (sits, spins) = (Warned::of("sits"), Warned::of("spins"));
+    let (gate, goes_on) = (&Gate::new(), &AtomicBool::new(true));
+    thread::scope(|scope| {
+        scope.spawn(|| block_on(cede::call(|| gate.wait()).named(sits.0)));
+        scope.spawn(|| {
+            let spin = || while goes_on.load(Ordering::Relaxed) {};
+            block_on(cede::call(spin).named(spins.0));
+        });
+        let syscalls = [sits, spins].map(|call| call.await_first(SLOW).fields["syscall"].clone());
+        gate.open();
+        goes_on.store(false, Ordering::Relaxed);
+        assert_eq!(syscalls, ["futex", "running"]);
+    });
 }
 
 /// The thread goes, and others come in its place.

@@ -1,10 +1,12 @@
-//! When the system refuses to start threads, calls keep their slots and are right.
+//! When the system refuses to start threads, calls keep their slots and are right, and those that are slow are told of.
 //!
 //! Each case is a process of its own: the limit is for good. It counts the threads of a user, and does not bind root,
 //! so the process first becomes a user that runs nothing.
 
-use cede_integration_tests::process::Watchdog;
-use cede_integration_tests::{child, child_task, workers};
+use cede_integration_tests::process::{Watchdog, eventually_idle, threads_named};
+use cede_integration_tests::{Held, Warned, child, child_task, workers};
+use futures::executor::block_on;
+use std::sync::Arc;
 use std::thread;
 use tokio::runtime::Runtime;
 use tokio::task::yield_now;
@@ -97,5 +99,27 @@ fn for_a_runtime_that_has_made_no_call_yet() {
         exercise(&used);
         refuse_threads_or_skip();
         exercise(&new);
+    });
+}
+
+/// The watchdog is there, and the monitor, which would wake it, is not.
+#[test]
+fn after_calls_elsewhere() {
+    in_a_child("after_calls_elsewhere", || {
+        let (warned, runtime) = (Warned::of("without a monitor"), workers(1));
+        // A thread of the runtime's that may take the worker's place.
+        runtime.block_on(runtime.spawn_blocking(|| ())).unwrap();
+        block_on(cede::call(|| ()));
+        assert!(eventually_idle("cede-watchdog"));
+        refuse_threads_or_skip();
+        assert_eq!(threads_named("cede-").len(), 1);
+        let held = Arc::new(Held::new());
+        let wait = held.clone();
+        let call = async move { cede::call(|| wait.wait()).named(warned.0).await };
+        let call = runtime.spawn(call);
+        warned.await_first("slow call");
+        held.release();
+        runtime.block_on(call).unwrap();
+        warned.await_first("slow call has returned");
     });
 }

@@ -84,6 +84,7 @@ pub(crate) struct Tally {
     came_back: Count,
     requeued: Count,
     in_flight: Count,
+    offloaded: Count,
 }
 
 impl Tally {
@@ -100,6 +101,7 @@ impl Tally {
             came_back: Count::new(),
             requeued: Count::new(),
             in_flight: Count::new(),
+            offloaded: Count::new(),
         }
     }
 
@@ -111,9 +113,15 @@ impl Tally {
         }
     }
 
+    /// An offloaded call has come to this thread. No metric: those are counted where they end.
+    pub(crate) fn offloaded(&self) {
+        self.offloaded.add_one();
+    }
+
     /// What is counted here of ways to C that no mark tells of: calls, and callbacks, after each of which C goes on.
     pub(crate) fn unmarked(&self) -> u64 {
-        let calls = self.calls.iter().map(Count::get);
+        let calls = self.calls.iter().chain([&self.offloaded]);
+        let calls = calls.map(Count::get);
         calls.fold(self.callbacks_without_mark.get(), u64::wrapping_add)
     }
 

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | the mark | in a frame: before the call is shown, and after it is gone; around each callback |
 //! | the brief calls made | before each |
-//! | the other calls made, and the callbacks without a mark | before the call is shown; before it is shown again |
+//! | the other calls made, offloaded ones run, and callbacks without a mark | before the call is shown; before it is shown again |
 //! | the call that is shown | when the thread enters it, last of all; and when it is left, first of all |
 //!
 //! The call is read first. So a key that is the same twice was the same all the while: the others only grow, and had their
@@ -70,6 +70,15 @@ impl Key {
     }
 }
 
+/// What is to be seen of the calling thread.
+#[cfg(test)]
+pub(crate) fn shown_here() -> Option<impl PartialEq + std::fmt::Debug + Send> {
+    super::with_thread(|thread| {
+        // SAFETY: the record is unregistered when the thread ends.
+        unsafe { Key::of(&thread?.record) }
+    })
+}
+
 /// What the watchdog remembers of a thread that is in C.
 struct Seen {
     key: Key,
@@ -82,6 +91,8 @@ struct Seen {
 enum Call {
     /// It was not seen twice yet.
     New,
+    /// It was.
+    SeenTwice,
     /// What lies where its label was, if it still was.
     Copied(usize, MaybeUninit<Label>),
     /// With the address of its label, if that could be read.
@@ -151,7 +162,7 @@ fn look_at_threads(mut before: HashMap<u64, Seen>, now: Instant) -> HashMap<u64,
         let entry = match same {
             Some(mut old) => {
                 if let Call::New = old.call {
-                    old.call = copy_label(key.call);
+                    old.call = Call::SeenTwice;
                 }
                 old
             }
@@ -164,6 +175,12 @@ fn look_at_threads(mut before: HashMap<u64, Seen>, now: Instant) -> HashMap<u64,
         };
         seen.insert(record.number, entry);
     });
+    // Not under the registry's lock: to read memory may take as long as to read a disk.
+    for seen in seen.values_mut() {
+        if let Call::SeenTwice = seen.call {
+            seen.call = copy_label(seen.key.call);
+        }
+    }
     seen
 }
 
@@ -185,7 +202,6 @@ fn unread() -> Call {
     let terms = Terms {
         kind: Kind::Call,
         limit: watchdog::limits().slow_after,
-        parent: None,
     };
     Call::Known(0, None, terms)
 }
@@ -248,7 +264,7 @@ fn tell(seen: &mut HashMap<u64, Seen>) {
             label: *label,
             thread: seen.thread,
             since: seen.since,
-            parent: terms.parent.clone(),
+            parent: watchdog::parent_of(*what),
         });
         if watchdog::open(&case) {
             due.push((number, seen.key, case));

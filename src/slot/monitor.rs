@@ -53,8 +53,10 @@ pub(super) fn frame_opened() {
 
 #[cold]
 fn wake() {
-    if let Some(Some(monitor)) = MONITOR.get() {
-        monitor.unpark();
+    match MONITOR.get() {
+        Some(Some(monitor)) => monitor.unpark(),
+        // Nobody to take it on: from here on the watchdog does not sleep any more.
+        _ => watchdog::rouse(),
     }
 }
 

@@ -210,6 +210,12 @@ impl ThreadSlot {
         self.record.tally.brief.add_one();
     }
 
+    /// An offloaded call is about to be shown: whatever is shown after something else is not to be taken for that, though it
+    /// lie at the same address.
+    pub(crate) fn count_offloaded(&self) {
+        self.record.tally.offloaded();
+    }
+
     /// A brief call that has asked tokio's budget, for itself and some more, is made.
     pub(crate) fn begin_brief_turn(&self) {
         let record = &*self.record;

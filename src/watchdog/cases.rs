@@ -1,20 +1,25 @@
 //! What has been found to be slow, until it is over.
 //!
 //! ```text
-//!                   say: the watchdog speaks            it has spoken            the owner speaks
-//!   open ──▶ Due ───────────────────────────▶ Saying ─────────────────▶ Said ─────────────────────▶ (gone)
-//!             │ ended, withdrawn: nothing         │ ended                  │ ended, under C           ▲
-//!             ▼                                   ▼                        ▼        the watchdog      │
-//!           (gone)                              Over ◀─────────────────── Over ──── speaks ──────────┘
+//!   open ──▶ Open ──┐ say                 it has spoken            the owner speaks
+//!                   ├──────────▶ Saying ─────────────────▶ Said ─────────────────────▶ (gone)
+//!   leave ─▶ Due ───┘               │ ended                  │ ended, under C           ▲
+//!             │ ended, withdrawn:   ▼                        ▼        the watchdog      │
+//!             ▼ nothing            Over ◀─────────────────── Over ──── speaks ──────────┘
+//!           (gone)
 //! ```
 //!
+//! The watchdog opens cases, and says or withdraws each when it knows whether the call goes on (rule 3); others leave theirs to it,
+//! which goes on as long as the case does.
+//!
 //! A case is taken from one stage to the next under the lock, and spoken of outside of it. Nothing that is a stranger's is cloned or
-//! dropped under the lock.
+//! dropped under the lock. A case that is over is about nothing any more: what lies at its address is another call by now, or
+//! another callback.
 
 use super::parent::Parent;
-use super::{hurry, say as events};
+use super::{hurry, places, say as events};
 use crate::label::Label;
-use crate::sync::{AtomicU64, Mutex, Ordering, light_fence, lock};
+use crate::sync::{Mutex, light_fence, lock};
 use crate::tid;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,13 +46,10 @@ pub(crate) struct Case {
     pub(crate) parent: Option<Arc<Parent>>,
 }
 
-impl Case {
-    fn is(&self, what: usize, is_callback: bool) -> bool {
-        self.what == what && (self.kind == Kind::Callback) == is_callback
-    }
-}
-
 enum Stage {
+    /// The watchdog's, which is about to say or to withdraw it.
+    Open,
+    /// Left to the watchdog.
     Due,
     Saying,
     Said,
@@ -56,89 +58,122 @@ enum Stage {
 }
 
 struct Entry {
+    what: usize,
+    is_callback: bool,
     case: Arc<Case>,
     stage: Stage,
 }
 
-static CASES: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
-
-/// A bit for each address that there may be a case about, so that calls need not take the lock to find that there is none
-/// about them.
-static BITS: AtomicU64 = AtomicU64::new(0);
-
-fn bit(what: usize) -> u64 {
-    if what == 0 {
-        return u64::MAX;
+impl Entry {
+    fn is_about(&self, what: usize, is_callback: bool) -> bool {
+        let is_over = matches!(self.stage, Stage::Over(..));
+        !is_over && self.what == what && self.is_callback == is_callback
     }
-    let spread = (what as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    1 << (spread >> 58)
 }
 
-/// Sets `BITS` right.
-fn note(cases: &[Entry]) {
-    let bits = cases
-        .iter()
-        .fold(0, |bits, entry| bits | bit(entry.case.what));
-    BITS.store(bits, Ordering::SeqCst);
+/// In no order.
+struct Cases(Vec<Entry>);
+
+static CASES: Mutex<Cases> = Mutex::new(Cases(Vec::new()));
+
+impl Cases {
+    fn add(&mut self, case: &Arc<Case>, stage: Stage) {
+        self.0.push(Entry {
+            what: case.what,
+            is_callback: case.kind == Kind::Callback,
+            case: case.clone(),
+            stage,
+        });
+        places::enter(case.what);
+    }
+
+    fn remove(&mut self, at: usize) -> Entry {
+        let entry = self.0.swap_remove(at);
+        places::leave(entry.what);
+        entry
+    }
+
+    /// The case about this, unless it is over.
+    fn about(&self, what: usize, is_callback: bool) -> Option<usize> {
+        let is_meant = |entry: &Entry| entry.is_about(what, is_callback);
+        self.0.iter().position(is_meant)
+    }
+
+    /// The same, to end it. Of a call that could not be read it is known that it ends on its thread.
+    fn ended_by(&self, what: usize, is_callback: bool) -> Option<usize> {
+        let unread = || {
+            let thread = tid::own();
+            let is_unread = |entry: &Entry| entry.is_about(0, false) && entry.case.thread == thread;
+            self.0.iter().position(is_unread)
+        };
+        let known = self.about(what, is_callback);
+        known.or_else(|| if is_callback { None } else { unread() })
+    }
+
+    fn find(&mut self, case: &Arc<Case>) -> Option<usize> {
+        self.0.iter().position(|e| Arc::ptr_eq(&e.case, case))
+    }
 }
 
 /// Owner, after C: whether there is any case, perhaps about its call. One load.
 #[inline(always)]
 pub(crate) fn any_case() -> bool {
-    BITS.load(Ordering::Relaxed) != 0
+    places::any()
 }
 
-#[inline]
-fn may_be_about(what: usize) -> bool {
-    BITS.load(Ordering::Relaxed) & bit(what) != 0
-}
-
-/// Opens a case, of which nothing is said yet. `false` if there is one about it already.
+/// Opens a case, of which nothing is said yet: the watchdog then [says](say) or [withdraws](withdraw) it. `false` if there is one about
+/// it already.
 #[must_use]
 pub(crate) fn open(case: &Arc<Case>) -> bool {
     let mut cases = lock(&CASES);
     let is_callback = case.kind == Kind::Callback;
-    if case.what != 0 && cases.iter().any(|c| c.case.is(case.what, is_callback)) {
-        return false;
+    let is_new = case.what == 0 || cases.about(case.what, is_callback).is_none();
+    if is_new {
+        cases.add(case, Stage::Open);
     }
-    cases.push(Entry {
-        case: case.clone(),
-        stage: Stage::Due,
-    });
-    note(&cases);
-    true
+    is_new
+}
+
+/// Opens a case for the watchdog to speak of: the calling thread's, who is to end it.
+pub(super) fn leave(case: &Arc<Case>) {
+    lock(&CASES).add(case, Stage::Due);
 }
 
 /// Takes a case back of which nothing was said.
 pub(crate) fn withdraw(case: &Arc<Case>) {
     let mut cases = lock(&CASES);
-    let due = |entry: &Entry| Arc::ptr_eq(&entry.case, case) && matches!(entry.stage, Stage::Due);
-    let entry = cases.iter().position(due).map(|at| cases.swap_remove(at));
-    note(&cases);
+    let open = |entry: &Entry| Arc::ptr_eq(&entry.case, case) && matches!(entry.stage, Stage::Open);
+    let at = cases.0.iter().position(open);
+    let entry = at.map(|at| cases.remove(at));
     drop(cases);
     drop(entry);
 }
 
-/// Watchdog: speaks of a case, unless it is over.
+/// Watchdog: speaks of a case that it has opened, unless that is over.
 pub(crate) fn say(case: &Arc<Case>) {
-    if !advance(case, &Stage::Due, Stage::Saying) {
-        return;
+    if advance(case, &Stage::Open, Stage::Saying) {
+        speak(case);
     }
+}
+
+fn speak(case: &Arc<Case>) {
     events::is_slow(case);
     if !advance(case, &Stage::Saying, Stage::Said) {
-        tend();
+        tend_to_ends();
     }
 }
 
 /// From one stage to the next, if the case is at the first.
 fn advance(case: &Arc<Case>, from: &Stage, to: Stage) -> bool {
     let mut cases = lock(&CASES);
-    let entry = cases.iter_mut().find(|e| Arc::ptr_eq(&e.case, case));
-    let entry = entry.filter(|e| std::mem::discriminant(&e.stage) == std::mem::discriminant(from));
-    let is_there = entry.is_some();
+    let Some(at) = cases.find(case) else {
+        return false;
+    };
+    let stage = &mut cases.0[at].stage;
+    let is_there = std::mem::discriminant(stage) == std::mem::discriminant(from);
     // What is replaced has nothing of a stranger's: only `Over` has, from which no way leads here.
-    if let Some(entry) = entry {
-        entry.stage = to;
+    if is_there {
+        *stage = to;
     }
     is_there
 }
@@ -147,7 +182,7 @@ fn advance(case: &Arc<Case>, from: &Stage, to: Stage) -> bool {
 #[inline]
 pub(crate) fn ended(what: usize) {
     light_fence();
-    if may_be_about(what) {
+    if places::may_be_about(what) {
         end(what, false);
     }
 }
@@ -155,7 +190,7 @@ pub(crate) fn ended(what: usize) {
 /// Owner of a callback, perhaps under C: as [`ended`], leaving the words to the watchdog.
 pub(crate) fn end_quietly(what: usize) {
     light_fence();
-    if may_be_about(what) {
+    if places::may_be_about(what) {
         end(what, true);
     }
 }
@@ -163,9 +198,8 @@ pub(crate) fn end_quietly(what: usize) {
 /// Owner of a call whose C never returns: its address will be somebody else's.
 pub(crate) fn forget(what: usize) {
     let mut cases = lock(&CASES);
-    let at = cases.iter().position(|entry| entry.case.is(what, false));
-    let entry = at.map(|at| cases.swap_remove(at));
-    note(&cases);
+    let at = cases.about(what, false);
+    let entry = at.map(|at| cases.remove(at));
     drop(cases);
     drop(entry);
 }
@@ -173,33 +207,29 @@ pub(crate) fn forget(what: usize) {
 #[cold]
 #[inline(never)]
 fn end(what: usize, is_callback: bool) {
+    // Nearly always there is none: some other's address has the same place. If there is one, nobody else ends it.
+    if lock(&CASES).ended_by(what, is_callback).is_none() {
+        return;
+    }
     let here = Parent::current();
     let mut cases = lock(&CASES);
-    let known = cases.iter().position(|c| c.case.is(what, is_callback));
-    // Of a call that could not be read it is known that it ends on its thread.
-    let unread = || {
-        let thread = tid::own();
-        cases
-            .iter()
-            .position(|c| !is_callback && c.case.is(0, false) && c.case.thread == thread)
-    };
-    let Some(at) = known.or_else(unread) else {
+    let Some(at) = cases.ended_by(what, is_callback) else {
         drop(cases);
         return drop(here);
     };
-    let took = cases[at].case.since.elapsed();
-    let is_left = match cases[at].stage {
+    let entry = &mut cases.0[at];
+    let took = entry.case.since.elapsed();
+    let is_left = match entry.stage {
         Stage::Saying => true,
         Stage::Said => is_callback,
-        Stage::Due | Stage::Over(..) => false,
+        Stage::Open | Stage::Due | Stage::Over(..) => false,
     };
     if is_left {
-        cases[at].stage = Stage::Over(took, here);
+        entry.stage = Stage::Over(took, here);
         drop(cases);
         return hurry();
     }
-    let entry = cases.swap_remove(at);
-    note(&cases);
+    let entry = cases.remove(at);
     drop(cases);
     if matches!(entry.stage, Stage::Said) {
         events::is_over(&entry.case, took, None);
@@ -208,22 +238,25 @@ fn end(what: usize, is_callback: bool) {
 
 /// Watchdog: whether [`tend`] has something to do.
 pub(super) fn has_errands() -> bool {
-    let cases = lock(&CASES);
-    cases
-        .iter()
-        .any(|entry| matches!(entry.stage, Stage::Due | Stage::Over(..)))
+    let is_errand = |entry: &Entry| matches!(entry.stage, Stage::Due | Stage::Over(..));
+    lock(&CASES).0.iter().any(is_errand)
 }
 
-/// Watchdog: speaks of what others have left to it. What it has opened itself it has spoken of, or taken back.
+/// Watchdog: speaks of what others have left to it.
 pub(super) fn tend() {
     while let Some(case) = first(|stage| matches!(stage, Stage::Due)) {
-        say(&case);
+        if advance(&case, &Stage::Due, Stage::Saying) {
+            speak(&case);
+        }
     }
+    tend_to_ends();
+}
+
+fn tend_to_ends() {
     while let Some(case) = first(|stage| matches!(stage, Stage::Over(..))) {
         let mut cases = lock(&CASES);
-        let at = cases.iter().position(|e| Arc::ptr_eq(&e.case, &case));
-        let entry = at.map(|at| cases.swap_remove(at));
-        note(&cases);
+        let at = cases.find(&case);
+        let entry = at.map(|at| cases.remove(at));
         drop(cases);
         if let Some(Entry {
             stage: Stage::Over(took, parent),
@@ -237,6 +270,51 @@ pub(super) fn tend() {
 
 fn first(is_meant: impl Fn(&Stage) -> bool) -> Option<Arc<Case>> {
     let cases = lock(&CASES);
-    let meant = cases.iter().find(|entry| is_meant(&entry.stage));
+    let meant = cases.0.iter().find(|entry| is_meant(&entry.stage));
     meant.map(|entry| entry.case.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use tracing::Subscriber;
+    use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+    use tracing_subscriber::registry::Registry;
+
+    fn case(what: usize) -> Arc<Case> {
+        Arc::new(Case {
+            kind: Kind::Call,
+            what,
+            label: None,
+            thread: tid::own(),
+            since: Instant::now(),
+            parent: None,
+        })
+    }
+
+    /// Notes what is said, and has a call return while it is spoken of.
+    struct Notes(Arc<Mutex<Vec<String>>>, usize);
+
+    impl<S: Subscriber> Layer<S> for Notes {
+        fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+            lock(&self.0).push(event.metadata().name().into());
+            ended(self.1);
+        }
+    }
+
+    /// One that has returned while it was spoken of does not have others spoken of of which it is not known yet that they go on.
+    #[test]
+    fn what_is_open_is_spoken_of_when_that_is_said() {
+        let (one, other) = (case(0x1001), case(0x1003));
+        let said = Arc::default();
+        let subscriber = Registry::default().with(Notes(Arc::clone(&said), one.what));
+        tracing::subscriber::with_default(subscriber, || {
+            assert!(open(&one) && open(&other));
+            say(&one);
+            withdraw(&other);
+        });
+        // That it has returned is said where it has: within an event, where nobody listens.
+        assert_eq!(lock(&said).len(), 1, "{said:?}");
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Pending<'a> {
 impl<'a> Pending<'a> {
     /// Of the call with this label, if of any.
     pub(crate) fn new(label: Option<&'a Label>) -> Self {
-        let own = label.and_then(|label| watched::find(label.address())?.0);
+        let own = label.and_then(|label| watched::limit_of(label.address()));
         Self {
             label,
             since: Instant::now(),
@@ -41,20 +41,20 @@ impl<'a> Pending<'a> {
     pub(crate) fn is_slow(&mut self) {
         /// Odd, so that none is an address.
         static NEXT: AtomicUsize = AtomicUsize::new(1);
-        let own = self.label.and_then(|label| watched::find(label.address()));
-        let parent = own.and_then(|(_, parent)| parent);
+        let own = self
+            .label
+            .and_then(|label| watched::parent_of(label.address()));
         let case = Arc::new(Case {
             kind: Kind::Callback,
             what: NEXT.fetch_add(2, Ordering::Relaxed),
             label: self.label.copied(),
             thread: tid::own(),
             since: self.since,
-            parent: parent.or_else(|| Parent::current().map(Arc::new)),
+            parent: own.or_else(|| Parent::current().map(Arc::new)),
         });
-        if cases::open(&case) {
-            self.case = Some(case);
-            hurry();
-        }
+        cases::leave(&case);
+        self.case = Some(case);
+        hurry();
     }
 }
 

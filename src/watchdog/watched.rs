@@ -8,11 +8,11 @@ use crate::sync::{AtomicBool, Mutex, Ordering, lock};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// When a call is slow, and what it belongs to.
+/// When a call is slow.
+#[derive(Clone, Copy)]
 pub(crate) struct Terms {
     pub(crate) kind: Kind,
     pub(crate) limit: Duration,
-    pub(crate) parent: Option<Arc<Parent>>,
 }
 
 struct Entry {
@@ -69,24 +69,31 @@ pub(crate) fn terms_of(what: usize, label: &Label) -> Terms {
         Mode::Brief => (Kind::Brief, brief),
         _ => (Kind::Call, slow_after),
     };
-    let (own, parent) = find(what).unwrap_or_default();
     Terms {
         kind,
-        limit: own.unwrap_or(usual),
-        parent,
+        limit: limit_of(what).unwrap_or(usual),
     }
 }
 
-/// The limit that the call has for itself, if it has, and what it belongs to: of those that nest, the innermost's.
-pub(super) fn find(what: usize) -> Option<(Option<Duration>, Option<Arc<Parent>>)> {
+/// The limit that the call has for itself, if it has.
+pub(super) fn limit_of(what: usize) -> Option<Duration> {
+    innermost(what, |entry| entry.slow_after)
+}
+
+/// What the call belongs to, if that is known. Not to be kept for longer than there is a case about the call: its span, and those
+/// around it, go on for as long.
+pub(crate) fn parent_of(what: usize) -> Option<Arc<Parent>> {
+    innermost(what, |entry| entry.parent.clone())
+}
+
+/// Of those that nest.
+fn innermost<T>(what: usize, field: impl FnMut(&Entry) -> Option<T>) -> Option<T> {
     if !ANY.load(Ordering::Acquire) {
         return None;
     }
     let watched = lock(&WATCHED);
-    let of_it = || watched.iter().rev().filter(|entry| entry.what == what);
-    let limit = of_it().find_map(|entry| entry.slow_after);
-    let parent = of_it().find_map(|entry| entry.parent.clone());
-    Some((limit, parent))
+    let of_it = watched.iter().rev().filter(|entry| entry.what == what);
+    of_it.into_iter().find_map(field)
 }
 
 /// The smallest limit that a call has for itself.

@@ -13,6 +13,7 @@ use crate::observe;
 use crate::offload::life::{Finished, Step};
 use crate::offload::shutdown::{self, Cancellable};
 use crate::panic::{Payload, caught, discard, never_unwinds};
+use crate::slot::known_thread;
 use crate::stack::Outcome;
 use crate::sync::lock;
 use std::sync::{Arc, Weak};
@@ -34,6 +35,7 @@ where
             unsafe { context.show(seen) };
         }
         let returned = here::with(|here| {
+            known_thread(here).inspect(|thread| thread.count_offloaded());
             // SAFETY: the context stays in this frame, and the guard drops at the end of this closure.
             let _entered = unsafe { context.enter(here) };
             self.course.enter_c();
@@ -165,5 +167,22 @@ where
                 Err(Refused::Panicked)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::lane::Lane;
+    use crate::slot::shown_here;
+    use futures::executor::block_on;
+
+    /// On a thread that makes calls in place as well, so that it is looked at.
+    #[test]
+    fn calls_of_a_thread_are_not_taken_for_each_other() {
+        let lane = Lane::new("one after the other").unwrap();
+        let seen = [(); 3].map(|()| block_on(crate::offload(shown_here).on_lane(&lane)));
+        assert!(seen.iter().all(Option::is_some), "{seen:?}");
+        assert_ne!(seen[0], seen[1]);
+        assert_ne!(seen[1], seen[2]);
     }
 }
