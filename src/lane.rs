@@ -11,6 +11,7 @@ pub use builder::LaneBuilder;
 pub use census::LaneMetrics;
 
 pub(crate) use census::all;
+pub(crate) use threads::Place;
 
 use queue::WhyNot;
 use std::fmt;
@@ -23,7 +24,8 @@ use threads::Shared;
 
 /// What a lane runs.
 pub(crate) trait Job: Send + Sync {
-    fn run(self: Arc<Self>);
+    /// Gives the place back, by dropping it, before anybody is told that the job is done.
+    fn run(self: Arc<Self>, place: Place);
     /// It will not be run: whoever was to do it is gone. (A lane serves everybody in line.)
     fn discard(self: Arc<Self>);
 }

@@ -290,3 +290,16 @@ fn an_abandoned_call_that_waits_for_a_callback_gives_its_thread_back() {
         assert_eq!(offload(|| 1).on_lane(&lane).await, 1);
     });
 }
+
+#[test]
+fn whose_call_was_awaited_finds_its_place_free() {
+    let _watchdog = Watchdog::new("a lane");
+    on_worker(1, async {
+        let lane = Lane::builder("places").queue(0).start().unwrap();
+        for number in 0..2000 {
+            let mut call = offload(move || number).on_lane(&lane);
+            call.try_start().unwrap();
+            assert_eq!(call.await, number);
+        }
+    });
+}

@@ -2,7 +2,7 @@
 //!
 //! # Rules
 //!
-//! 1. A job has a place from the moment it is admitted until its thread is through with it. There are as many places as the
+//! 1. A job has a place from the moment it is admitted until C has returned. There are as many places as the
 //!    lane has threads plus the length of its queue.
 //! 2. Jobs stand in one line, in the order in which they came; those for which there is a place are at its head. So the oldest
 //!    that waits is the next to be admitted, and the one that was admitted first the next to run.
@@ -85,7 +85,7 @@ impl<J> Queue<J> {
         }
     }
 
-    /// A thread is through with its job.
+    /// A job gives its place back.
     pub(super) fn done(&mut self) {
         self.busy -= 1;
     }

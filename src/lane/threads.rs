@@ -35,6 +35,26 @@ struct State {
     closing: Vec<Waker>,
 }
 
+/// The place of a job that runs, given back on drop.
+#[must_use]
+pub(crate) struct Place(Option<Arc<Shared>>);
+
+impl Place {
+    /// Of a job that is on no lane; or is run for another one, which has a place there.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(lane) = &self.0 {
+            lock(&lane.state).jobs.done();
+            gauge::LANE_CALLS_RUNNING.sub(1);
+        }
+    }
+}
+
 impl Shared {
     /// Starts the threads.
     pub(super) fn start(builder: &LaneBuilder) -> io::Result<Arc<Self>> {
@@ -85,12 +105,10 @@ impl Shared {
         started.map(drop).inspect_err(|_| self.left())
     }
 
-    fn work(&self) {
+    fn work(self: &Arc<Self>) {
         while let Some(job) = self.next() {
-            caught(|| job.run()).unwrap_or_else(discard);
-            let mut state = lock(&self.state);
-            state.jobs.done();
-            gauge::LANE_CALLS_RUNNING.sub(1);
+            let place = Place(Some(self.clone()));
+            caught(|| job.run(place)).unwrap_or_else(discard);
         }
     }
 

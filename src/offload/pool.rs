@@ -1,6 +1,6 @@
 //! tokio's blocking threads; outside of a runtime, a thread for the call.
 
-use crate::lane::Job;
+use crate::lane::{Job, Place};
 use std::sync::Arc;
 use std::thread;
 use tokio::runtime::Handle;
@@ -23,7 +23,10 @@ struct OnPool(Option<Arc<dyn Job>>);
 
 impl OnPool {
     fn run(mut self) {
-        self.0.take().into_iter().for_each(|job| job.run());
+        self.0
+            .take()
+            .into_iter()
+            .for_each(|job| job.run(Place::none()));
     }
 }
 

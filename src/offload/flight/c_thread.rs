@@ -8,7 +8,7 @@ use crate::context::{Away, Context, Elsewhere, Ground};
 use crate::error::Refused;
 use crate::here;
 use crate::label::CallMode;
-use crate::lane::Job;
+use crate::lane::{Job, Place};
 use crate::observe;
 use crate::offload::life::{Finished, Step};
 use crate::offload::shutdown::{self, Cancellable};
@@ -77,7 +77,9 @@ where
         loop {
             match self.life.next_step() {
                 Step::GoOn(answer) => return answer,
-                Step::Run(errand) => caught(|| errand.run()).unwrap_or_else(discard),
+                Step::Run(errand) => {
+                    caught(|| errand.run(Place::none())).unwrap_or_else(discard);
+                }
             }
         }
     }
@@ -104,7 +106,7 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    fn run(self: Arc<Self>) {
+    fn run(self: Arc<Self>, place: Place) {
         self.grip.begin();
         let Some(f) = self.life.start() else {
             return self.grip.settle();
@@ -114,6 +116,7 @@ where
         observe::call_duration(self.label.manner.call_mode()).record(began.elapsed());
         drop(lock(&self.registered).take());
         self.grip.release();
+        drop(place);
         let finished = self.life.finish(outcome);
         self.grip.settle();
         match finished {
