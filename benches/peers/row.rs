@@ -30,7 +30,7 @@ impl Row {
 
     /// Nanoseconds a part of `timed(n)`, which does `n` times something made of `parts` parts.
     ///
-    /// A sample of 5 ms is long beside the clock's own cost, and the median of 31 forgets the
+    /// A sample of 5 ms is long beside the clock's own cost, and the median of 15 in each process forgets the
     /// scheduler's interruptions. Both numbers are guesses.
     pub(crate) fn per_part(
         effort: Effort,
@@ -48,7 +48,7 @@ impl Row {
             n *= 2;
         }
         let per_part = |took: Duration| took.as_nanos() as f64 / (f64::from(n) * f64::from(parts));
-        let samples = (0..effort.pick(31, 1))
+        let samples = (0..effort.pick(15, 1))
             .map(|_| per_part(timed(n)))
             .collect();
         Row::new(name, "ns", samples)
@@ -109,20 +109,6 @@ impl Row {
         let (name, unit) = (word(), word());
         let samples = fields.map(|s| s.parse().expect("a sample is a number"));
         Row::new(name, unit, samples.collect())
-    }
-}
-
-impl Summary {
-    /// A printed line.
-    pub(crate) fn parse(line: &str) -> Summary {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let number = |field: &str| field.parse().expect("a figure is a number");
-        Summary {
-            name: fields[0].into(),
-            median: number(fields[1]),
-            unit: fields[2].into(),
-            min: number(fields[3]),
-        }
     }
 }
 
