@@ -40,9 +40,9 @@ fn told_of(name: String, run: &(impl Fn(Arc<AtomicBool>, &'static str) + Sync)) 
     warned.messages()
 }
 
-/// So that a look finds C more often than not.
+/// So long that nearly every look finds C.
 fn some_c() {
-    cede_fixtures::time::spin_us(20);
+    cede_fixtures::time::spin_us(500);
 }
 
 #[test]
