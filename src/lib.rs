@@ -45,8 +45,7 @@
 //!   [`cancellable`](Offload::cancellable) has it both ways, [`drain`] waits for what was left behind. A [`Lane`] is a thread, or
 //!   some, for a library that is bound to one.
 //! - [`Config`] and [`StandbyThreads`] are the settings, [`metrics`](metrics()) the counters. Slow calls are warned of
-//!   ([`Config::slow_after`]). What an operator
-//!   sees, and should do, is on a page of its own: [`production`]. The crate's one feature is `metrics`, for `publish_metrics`.
+//!   ([`Config::slow_after`]). What an operator sees, and should do, is on a page of its own: [`production`]. The crate's one feature is `metrics`, for `publish_metrics`.
 //!
 //! # Closures for C
 //!

@@ -64,8 +64,7 @@
 //!
 //! # Warnings
 //!
-//! Events of `tracing`, at `WARN`; the level is said where it is `ERROR`. Those about slowness have the fields `name`, `location`,
-//! `mode` and `thread` (the system's number), and how long, in milliseconds: `age_ms` so far, `took_ms` in all.
+//! Events of `tracing`, at `WARN`; the level is said where it is `ERROR`.
 //!
 //! | event | means | do |
 //! |---|---|---|
@@ -85,8 +84,8 @@
 //! | `C is interrupted once, and not again`, `no signal without a handler` | an interruption could not be repeated, or not be made by signal | more threads; [`Config::cancel_signal`](crate::Config::cancel_signal) |
 //! | `this tokio does not hand its workers over as expected` | the self-test failed: calls are plain `block_in_place` | report it, with tokio's version |
 //!
-//! Those of the watchdog, in the first four lines, have the fields `name`, `location`, `mode` and `thread` (the system's number of it), and `age_ms`
-//! and `syscall` while it lasts, `took_ms` when it is over. Each is said once, and its end once. They are told
+//! Those of the watchdog, in the first four lines, have the fields `name`, `location`, `mode` and `thread` (the system's number of it), and,
+//! in milliseconds, `age_ms` while it lasts (with `syscall`), `took_ms` when it is over. Each is said once, and its end once. They are told
 //!
 //! - in the call's span, if calls have spans (`cede=debug`). A layer with a filter of its own that leaves these out (logs at `info`
 //!   beside traces at `debug`) then finds the event in no span at all;

@@ -238,11 +238,15 @@ impl Core {
         let losses = thread.losses();
         // SAFETY: by this function's contract.
         let ran = unsafe { self.run(here, None, job, cx) }.ran;
-        let has_slot = thread.losses() == losses;
+        self.settle_unceded(ran, thread.losses() == losses, cx.waker())
+    }
+
+    /// As [`settle`](Self::settle), for a call that has ceded nothing.
+    fn settle_unceded(&mut self, ran: Ran, has_slot: bool, waker: &Waker) -> Progress {
         if !has_slot {
             self.time_loss_under_callback();
         }
-        self.settle(ran, has_slot, cx.waker())
+        self.settle(ran, has_slot, waker)
     }
 
     #[cold]
@@ -255,10 +259,7 @@ impl Core {
     ) -> Progress {
         let context = ManuallyDrop::into_inner(context);
         let left = self.wind_up(&context, back, None);
-        if !has_slot {
-            self.time_loss_under_callback();
-        }
-        self.settle(left.ran, has_slot, context.task_waker())
+        self.settle_unceded(left.ran, has_slot, context.task_waker())
     }
 
     /// With a frame of its own, if there is a slot to cede and no scope to ask.
@@ -294,10 +295,11 @@ impl Core {
         stack::tend(here);
         // What a frame knew of its slot when C returned is not the last word: the core may have come back.
         let has_slot = thread.losses() == losses;
-        if !has_slot && !has_ceded {
-            self.time_loss_under_callback();
+        if has_ceded {
+            self.settle(ran, has_slot, cx.waker())
+        } else {
+            self.settle_unceded(ran, has_slot, cx.waker())
         }
-        self.settle(ran, has_slot, cx.waker())
     }
 
     /// The thread's first call; or one while its destructors run, when there is nothing to cede.

@@ -19,13 +19,11 @@ pub(super) trait Belongs: Send + Sync {
 }
 
 /// Where C is, in the lower two bits of the state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Elsewhere = 0,
-    InC = 1,
-    Waiting = 2,
-}
+type Phase = u64;
 
+const ELSEWHERE: Phase = 0;
+const IN_C: Phase = 1;
+const WAITING: Phase = 2;
 const PHASES: u64 = 4;
 
 /// The course of one call.
@@ -60,15 +58,19 @@ impl Course {
         }
     }
 
+    pub(super) fn label(&self) -> &Label {
+        &self.label
+    }
+
     /// C thread: C begins.
     pub(super) fn enter_c(&self) {
         self.thread.store(tid::own(), Ordering::Relaxed);
-        self.go_to(Phase::InC);
+        self.go_to(IN_C);
     }
 
     /// C thread: C has returned.
     pub(super) fn leave_c(&self) {
-        self.go_to(Phase::Elsewhere);
+        self.go_to(ELSEWHERE);
     }
 
     /// C thread, outside of C: says that C has returned, if it was said to be slow.
@@ -78,18 +80,22 @@ impl Course {
 
     /// C thread: C waits for a callback, until the guard drops.
     pub(super) fn wait(&self) -> Waiting<'_> {
-        self.go_to(Phase::Waiting);
+        self.go_to(WAITING);
         Waiting(self)
     }
 
     fn go_to(&self, phase: Phase) {
         let count = self.state.load(Ordering::Relaxed) / PHASES + 1;
-        self.state
-            .store(count * PHASES + phase as u64, Ordering::Release);
+        self.state.store(count * PHASES + phase, Ordering::Release);
     }
 
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
+    }
+
+    /// Whether there is anything that could become slow.
+    fn is_limited(&self) -> bool {
+        self.limit() != Duration::MAX
     }
 
     fn limit(&self) -> Duration {
@@ -101,8 +107,8 @@ impl Course {
     fn look(&self, now: Instant) -> Option<(Kind, Instant)> {
         let state = self.state.load(Ordering::Acquire);
         let kind = match state % PHASES {
-            1 => Kind::Call,
-            2 => Kind::Callback,
+            IN_C => Kind::Call,
+            WAITING => Kind::Callback,
             _ => return None,
         };
         let mut seen = lock(&self.seen);
@@ -153,7 +159,7 @@ pub(super) struct Waiting<'a>(&'a Course);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.go_to(Phase::InC);
+        self.0.go_to(IN_C);
         watchdog::end_quietly(self.0.address());
     }
 }
@@ -173,18 +179,21 @@ struct Offloaded;
 impl Source for Offloaded {
     fn look(&self) -> bool {
         let now = Instant::now();
-        let mut due = Vec::new();
-        roll::for_each(|course| due.extend(course.look(now).map(|slow| (course.clone(), slow))));
+        let (mut due, mut is_busy) = (Vec::new(), false);
+        roll::for_each(|course| {
+            due.extend(course.look(now).map(|slow| (course.clone(), slow)));
+            is_busy |= course.is_limited();
+        });
         for (course, (kind, since)) in due {
             course.tell(kind, since);
         }
-        self.is_busy()
+        is_busy
     }
 
     /// Also while all wait in line: nobody says a word when C begins.
     fn is_busy(&self) -> bool {
         let mut is_busy = false;
-        roll::for_each(|course| is_busy |= course.limit() != Duration::MAX);
+        roll::for_each(|course| is_busy |= course.is_limited());
         is_busy
     }
 

@@ -26,7 +26,7 @@ static ROLL: Mutex<Roll> = Mutex::new(Roll {
 });
 
 struct Roll {
-    places: Vec<Option<Place>>,
+    places: Vec<Option<Listed>>,
     /// The places that are not taken.
     free: Vec<usize>,
     next_waiting: u64,
@@ -34,7 +34,8 @@ struct Roll {
     waiting: BTreeMap<u64, Waker>,
 }
 
-struct Place {
+/// What stands in a place.
+struct Listed {
     entry: Entry,
     course: Arc<Course>,
 }
@@ -52,10 +53,10 @@ pub(super) struct Entry {
 pub(super) struct Ticket(usize);
 
 impl Ticket {
-    pub(super) fn new(label: Label, course: &Arc<Course>) -> Self {
-        let place = Place {
+    pub(super) fn new(course: &Arc<Course>) -> Self {
+        let listed = Listed {
             entry: Entry {
-                label,
+                label: *course.label(),
                 since: Instant::now(),
                 is_abandoned: false,
             },
@@ -64,7 +65,7 @@ impl Ticket {
         let ticket = {
             let mut roll = lock(&ROLL);
             gauge::OFFLOADED.enter();
-            Self(roll.enter(place))
+            Self(roll.enter(listed))
         };
         course::begun(course);
         ticket
@@ -75,8 +76,8 @@ impl life::Ticket for Ticket {
     type Wakes = Wakes;
 
     fn abandon(&mut self) {
-        if let Some(place) = &mut lock(&ROLL).places[self.0] {
-            place.entry.is_abandoned = true;
+        if let Some(listed) = &mut lock(&ROLL).places[self.0] {
+            listed.entry.is_abandoned = true;
             gauge::OFFLOADED.abandon();
         }
     }
@@ -120,14 +121,14 @@ impl Drop for Wakes {
 }
 
 impl Roll {
-    fn enter(&mut self, entry: Place) -> usize {
+    fn enter(&mut self, listed: Listed) -> usize {
         match self.free.pop() {
             Some(place) => {
-                self.places[place] = Some(entry);
+                self.places[place] = Some(listed);
                 place
             }
             None => {
-                self.places.push(Some(entry));
+                self.places.push(Some(listed));
                 self.places.len() - 1
             }
         }
@@ -175,8 +176,8 @@ impl Drop for Waiting {
 
 /// Who is on the roll now, the oldest first.
 pub(super) fn read() -> Vec<Entry> {
-    let mut calls = Vec::new();
-    calls.extend(lock(&ROLL).places.iter().flatten().map(|place| place.entry));
+    let entry = |listed: &Listed| listed.entry;
+    let mut calls: Vec<_> = lock(&ROLL).places.iter().flatten().map(entry).collect();
     calls.sort_by_key(|call| call.since);
     calls
 }
@@ -187,5 +188,5 @@ pub(super) fn for_each(mut f: impl FnMut(&Arc<Course>)) {
     roll.places
         .iter()
         .flatten()
-        .for_each(|place| f(&place.course));
+        .for_each(|listed| f(&listed.course));
 }

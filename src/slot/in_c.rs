@@ -29,7 +29,7 @@ use super::record::{self, Record};
 use crate::label::{Label, Mode};
 use crate::sync::{AtomicU64, Mutex, Ordering, heavy_fence_or_wait, lock};
 use crate::watchdog::{self, Case, Kind, Source, Terms};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::mem::{MaybeUninit, take};
 use std::sync::{Arc, LazyLock, Once};
 use std::time::{Duration, Instant};
@@ -234,15 +234,15 @@ fn known(what: usize, label: Label) -> Call {
 }
 
 /// Those among these threads whose key is still the same.
-fn unmoved(keys: impl Iterator<Item = (u64, Key)>) -> Vec<u64> {
+fn unmoved(keys: impl Iterator<Item = (u64, Key)>) -> HashSet<u64> {
     let keys: HashMap<u64, Key> = keys.collect();
-    let mut unmoved = Vec::new();
+    let mut unmoved = HashSet::new();
     record::for_each(|watched| {
         let number = watched.record.number;
         // SAFETY: lent under the registry's lock.
         let now = || unsafe { Key::of(&watched.record) };
         if keys.get(&number).is_some_and(|key| now() == Some(*key)) {
-            unmoved.push(number);
+            unmoved.insert(number);
         }
     });
     unmoved
