@@ -30,3 +30,18 @@ pub fn child_command(test: &str, task: &str) -> Command {
 pub fn child_task() -> Option<String> {
     std::env::var(TASK).ok()
 }
+
+/// Whether this is a process of its own for the named test. If not, runs the test in one.
+///
+/// # Panics
+///
+/// If it fails there.
+#[must_use]
+pub fn is_alone(test: &str) -> bool {
+    let is_child = child_task().is_some();
+    if !is_child {
+        let output = child(test, "alone");
+        assert!(output.status.success(), "{output:?}");
+    }
+    is_child
+}

@@ -5,6 +5,7 @@ mod child;
 mod counting;
 mod dice;
 mod held;
+mod holds_watchdog;
 mod later;
 pub mod meter;
 mod polled;
@@ -15,16 +16,17 @@ mod under_c;
 mod warned;
 
 pub use block_on::block_on;
-pub use child::{child, child_command, child_task};
+pub use child::{child, child_command, child_task, is_alone};
 pub use counting::{Counting, assert_counting, counted};
 pub use dice::Dice;
 pub use held::Held;
+pub use holds_watchdog::HoldsWatchdog;
 pub use later::later;
 pub use polled::polled;
-pub use runtimes::{current_thread, on_current_thread, on_worker, workers};
+pub use runtimes::{calls_at_once, current_thread, on_current_thread, on_worker, workers};
 pub use traced::{EventSeen, Fields, SpanSeen, Traced};
 pub use under_c::{under_c, under_nested_c};
-pub use warned::{LIMIT, Warned};
+pub use warned::{LIMIT, Warned, install_limit};
 
 use std::time::Duration;
 

@@ -1,6 +1,9 @@
 //! The runtimes that a call may find itself on.
 
+use crate::PATIENCE;
+use cede_fixtures::{Crowd, Gate};
 use std::future::Future;
+use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
 /// A multi-thread runtime with so many workers, timers and I/O on.
@@ -35,4 +38,21 @@ where
 /// Runs the future on a current-thread runtime.
 pub fn on_current_thread<F: Future>(future: F) -> F::Output {
     current_thread().block_on(future)
+}
+
+/// Has so many calls of tasks be in C at once, which takes retakes if there are fewer workers, and tells them to return. Those that
+/// have not yet are inside.
+///
+/// # Panics
+///
+/// If they do not all get there.
+pub fn calls_at_once(runtime: &Runtime, count: usize) -> Arc<Crowd> {
+    let (gate, crowd) = (Arc::new(Gate::new()), Arc::new(Crowd::new()));
+    for _ in 0..count {
+        let (gate, crowd) = (gate.clone(), crowd.clone());
+        runtime.spawn(async move { cede::call(|| crowd.wait_at(&gate)).await });
+    }
+    assert!(crowd.await_inside(count, PATIENCE));
+    gate.open();
+    crowd
 }

@@ -104,6 +104,13 @@ impl Traced {
         meant.cloned().collect()
     }
 
+    /// The messages of the events about the call of this name.
+    pub fn messages_of(&self, name: &str) -> Vec<String> {
+        let is_of_it = |event: &EventSeen| event.fields.get("name").is_some_and(|n| n == name);
+        let events = self.events(is_of_it).into_iter();
+        events.map(|event| event.message).collect()
+    }
+
     /// The crate's events whose message begins with this.
     pub fn of_cede(&self, message: &str) -> Vec<EventSeen> {
         self.events(|event| event.target == "cede" && event.message.starts_with(message))

@@ -9,6 +9,16 @@ use tracing_subscriber::filter::LevelFilter;
 /// The limit in the tests: short enough to be waited for, long enough for nothing to take it by chance.
 pub const LIMIT: Duration = Duration::from_millis(200);
 
+/// Makes it the process's, for calls of any kind.
+///
+/// # Panics
+///
+/// If a call was made already.
+pub fn install_limit(limit: Duration) {
+    let config = cede::Config::new().slow_after(limit).brief_limit(limit);
+    config.install().expect("no call was made yet");
+}
+
 /// What was warned of one call, found by its name.
 #[derive(Clone, Copy, Debug)]
 pub struct Warned(pub &'static str);
@@ -17,8 +27,7 @@ static TRACED: LazyLock<Traced> = LazyLock::new(|| {
     let traced = Traced::default();
     let subscriber = traced.subscriber(LevelFilter::INFO);
     tracing::subscriber::set_global_default(subscriber).expect("there is none yet");
-    let config = cede::Config::new().slow_after(LIMIT).brief_limit(LIMIT);
-    config.install().expect("no call was made yet");
+    install_limit(LIMIT);
     traced
 });
 

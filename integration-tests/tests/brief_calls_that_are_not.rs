@@ -84,9 +84,7 @@ fn in_a_scope() {
 #[test]
 fn when_all_was_quiet() {
     // In a process of its own, for nothing else may go on.
-    if cede_integration_tests::child_task().is_none() {
-        let output = cede_integration_tests::child("when_all_was_quiet", "alone");
-        assert!(output.status.success(), "{output:?}");
+    if !cede_integration_tests::is_alone("when_all_was_quiet") {
         return;
     }
     for name in ["quiet", "quiet again", "quiet once more"] {

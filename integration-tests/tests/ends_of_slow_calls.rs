@@ -1,50 +1,29 @@
 //! A slow call's end is said once, also if the watchdog is still about to say that it is slow, and whatever comes after it at the
 //! same place.
 
-use cede_fixtures::{Crowd, Gate};
 use cede_integration_tests::process::{Watchdog, eventually};
-use cede_integration_tests::{Held, LIMIT, PATIENCE, Traced, child, child_task, under_c};
+use cede_integration_tests::{
+    Held, HoldsWatchdog, LIMIT, Traced, install_limit, is_alone, under_c,
+};
 use futures::executor::block_on;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::thread;
 use tokio::sync::Semaphore;
-use tracing::{Event, Instrument, Subscriber, info_span};
+use tracing::{Instrument, info_span};
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 
-/// The watchdog's thread waits here, in its first event.
-static GATE: LazyLock<Gate> = LazyLock::new(Gate::new);
-static INSIDE: LazyLock<Crowd> = LazyLock::new(Crowd::new);
-
-struct Blocks;
-
-impl<S: Subscriber> Layer<S> for Blocks {
-    fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
-        if thread::current().name() == Some("cede-watchdog") {
-            INSIDE.wait_at(&GATE);
-        }
-    }
-}
-
-/// Runs a test in a process of its own, for the sake of its subscriber; what it sees there.
-fn alone(test: &str) -> Option<Traced> {
-    if child_task().is_none() {
-        let output = child(test, "alone");
-        assert!(output.status.success(), "{output:?}");
+/// Runs a test in a process of its own, for the sake of its subscriber, by which the watchdog is held up; what it sees there.
+fn alone(test: &str) -> Option<(Traced, HoldsWatchdog)> {
+    if !is_alone(test) {
         return None;
     }
-    let traced = Traced::default();
-    let blocks = Blocks.with_filter(LevelFilter::INFO);
-    let subscriber = traced.subscriber(LevelFilter::INFO).with(blocks);
+    let (traced, held_up) = (Traced::default(), HoldsWatchdog::default());
+    let holds = held_up.clone().with_filter(LevelFilter::INFO);
+    let subscriber = traced.subscriber(LevelFilter::INFO).with(holds);
     tracing::subscriber::set_global_default(subscriber).unwrap();
-    let config = cede::Config::new().slow_after(LIMIT).brief_limit(LIMIT);
-    config.install().unwrap();
-    Some(traced)
-}
-
-fn messages(traced: &Traced, name: &str) -> Vec<String> {
-    let of_it = traced.events(|e| e.fields.get("name").is_some_and(|n| n == name));
-    of_it.into_iter().map(|e| e.message).collect()
+    install_limit(LIMIT);
+    Some((traced, held_up))
 }
 
 const SLOW: [&str; 2] = ["slow call", "slow call has returned"];
@@ -57,7 +36,7 @@ const WAITS: [&str; 2] = [
 #[test]
 fn before_the_next_call_at_its_place() {
     let _watchdog = Watchdog::new("the next call at its place");
-    let Some(traced) = alone("before_the_next_call_at_its_place") else {
+    let Some((traced, held_up)) = alone("before_the_next_call_at_its_place") else {
         return;
     };
     let held = &Held::new();
@@ -69,14 +48,14 @@ fn before_the_next_call_at_its_place() {
         };
         let calls = calls.instrument(info_span!("request"));
         let calls = scope.spawn(|| block_on(calls));
-        assert!(INSIDE.await_inside(1, PATIENCE));
+        held_up.await_it();
         held.release();
         calls.join().unwrap();
     });
-    GATE.open();
-    assert!(eventually(|| messages(&traced, "slow").len() == 2));
-    assert_eq!(messages(&traced, "slow"), SLOW);
-    assert_eq!(messages(&traced, "next"), [""; 0]);
+    held_up.let_go();
+    assert!(eventually(|| traced.messages_of("slow").len() == 2));
+    assert_eq!(traced.messages_of("slow"), SLOW);
+    assert_eq!(traced.messages_of("next"), [""; 0]);
     // Said by the watchdog, where the call has returned.
     assert_eq!(traced.of_cede(SLOW[1])[0].scope, ["request"]);
 }
@@ -84,7 +63,7 @@ fn before_the_next_call_at_its_place() {
 #[test]
 fn before_the_next_callback_of_the_call() {
     let _watchdog = Watchdog::new("the next callback");
-    let Some(traced) = alone("before_the_next_callback_of_the_call") else {
+    let Some((traced, held_up)) = alone("before_the_next_callback_of_the_call") else {
         return;
     };
     let ready = Arc::new(Semaphore::new(0));
@@ -95,10 +74,10 @@ fn before_the_next_callback_of_the_call() {
         }
     });
     let call = thread::spawn(|| block_on(call.named("asks")));
-    assert!(INSIDE.await_inside(1, PATIENCE));
+    held_up.await_it();
     ready.add_permits(1);
     call.join().unwrap();
-    GATE.open();
-    assert!(eventually(|| messages(&traced, "asks").len() == 2));
-    assert_eq!(messages(&traced, "asks"), WAITS);
+    held_up.let_go();
+    assert!(eventually(|| traced.messages_of("asks").len() == 2));
+    assert_eq!(traced.messages_of("asks"), WAITS);
 }

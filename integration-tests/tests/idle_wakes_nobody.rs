@@ -1,15 +1,11 @@
 //! When no call is running, no thread of the crate wakes up.
 
-use cede_fixtures::{Crowd, Gate};
-use cede_integration_tests::PATIENCE;
 use cede_integration_tests::process::{
     Watchdog, best_of_three, eventually, threads_named, voluntary_switches,
 };
-use cede_integration_tests::workers;
-use std::sync::Arc;
+use cede_integration_tests::{calls_at_once, workers};
 use std::thread;
 use std::time::Duration;
-use tokio::runtime::Runtime;
 
 fn switches() -> Vec<(u32, Option<u64>)> {
     threads_named("cede-")
@@ -23,7 +19,7 @@ fn no_thread_of_ours_runs_while_nothing_is_called() {
     let _watchdog = Watchdog::new("idle");
     let runtime = workers(2);
     // Threads to watch: the monitor, the watchdog, and standbys that have been used.
-    let crowd = four_calls_on_two_workers(&runtime);
+    let crowd = calls_at_once(&runtime, 4);
     assert!(eventually(|| crowd.inside() == 0));
     runtime.block_on(runtime.spawn(cede::call(|| ()))).unwrap();
     runtime
@@ -52,17 +48,5 @@ fn no_thread_of_ours_runs_while_nothing_is_called() {
     });
 
     // Not because it is gone: what follows is retaken.
-    four_calls_on_two_workers(&runtime);
-}
-
-/// Four calls that are in C at once, which takes retakes; told to return.
-fn four_calls_on_two_workers(runtime: &Runtime) -> Arc<Crowd> {
-    let (gate, crowd) = (Arc::new(Gate::new()), Arc::new(Crowd::new()));
-    for _ in 0..4 {
-        let (gate, crowd) = (gate.clone(), crowd.clone());
-        runtime.spawn(async move { cede::call(|| crowd.wait_at(&gate)).await });
-    }
-    assert!(crowd.await_inside(4, PATIENCE));
-    gate.open();
-    crowd
+    calls_at_once(&runtime, 4);
 }

@@ -1,7 +1,7 @@
 //! Each limit is that of its own kind of call: brief ones have theirs, and all others, and callbacks, have the other.
 
 use cede_integration_tests::process::{Watchdog, eventually};
-use cede_integration_tests::{Held, Traced, child, child_task, under_c};
+use cede_integration_tests::{Held, Traced, is_alone, under_c};
 use futures::executor::block_on;
 use std::sync::Arc;
 use std::thread;
@@ -13,9 +13,7 @@ const SHORT: Duration = Duration::from_millis(20);
 
 /// A call of each kind lasts, and a callback: with these limits, this is said, and nothing else.
 fn is_said(test: &str, slow_after: Duration, brief_limit: Duration, expected: &[&str]) {
-    if child_task().is_none() {
-        let output = child(test, "alone");
-        assert!(output.status.success(), "{output:?}");
+    if !is_alone(test) {
         return;
     }
     let _watchdog = Watchdog::new("limits by kind");

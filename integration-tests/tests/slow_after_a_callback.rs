@@ -2,7 +2,7 @@
 
 use cede_fixtures::Gate;
 use cede_integration_tests::process::{Watchdog, eventually_idle};
-use cede_integration_tests::{Held, Warned, child, child_task, under_c};
+use cede_integration_tests::{Held, Warned, is_alone, under_c};
 use futures::executor::block_on;
 use std::future::Future;
 use std::sync::Arc;
@@ -29,9 +29,7 @@ fn is_told_of<Fut: Future<Output = ()>>(
     call: impl FnOnce(Arc<Course>, &'static str) -> Fut + Send,
 ) {
     // In a process of its own, for nothing else may go on.
-    if child_task().is_none() {
-        let output = child(test, "alone");
-        assert!(output.status.success(), "{output:?}");
+    if !is_alone(test) {
         return;
     }
     let _watchdog = Watchdog::new("slow after a callback");

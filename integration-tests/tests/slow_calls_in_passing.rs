@@ -1,7 +1,7 @@
 //! Calls that are over at the very moment at which they become slow: of each both is said, in order, or nothing.
 
 use cede_integration_tests::process::{Watchdog, eventually};
-use cede_integration_tests::{Traced, on_worker, under_c};
+use cede_integration_tests::{Traced, install_limit, on_worker, under_c};
 use futures::executor::block_on;
 use std::collections::BTreeMap;
 use std::thread;
@@ -45,8 +45,7 @@ fn both_or_nothing() {
     let _watchdog = Watchdog::new("slow in passing");
     let traced = Traced::default();
     tracing::subscriber::set_global_default(traced.subscriber(LevelFilter::INFO)).unwrap();
-    let config = cede::Config::new().slow_after(LIMIT).brief_limit(LIMIT);
-    config.install().unwrap();
+    install_limit(LIMIT);
     thread::scope(|scope| {
         for kind in KINDS {
             scope.spawn(move || (0..CALLS).for_each(kind));

@@ -3,7 +3,7 @@
 
 use cede_integration_tests::process::{Watchdog, eventually};
 use cede_integration_tests::{
-    EventSeen, Held, LIMIT, Traced, child, child_task, on_worker, under_c,
+    EventSeen, Held, LIMIT, Traced, install_limit, is_alone, on_worker, under_c,
 };
 use futures::executor::block_on;
 use std::sync::Arc;
@@ -14,15 +14,12 @@ use tracing_subscriber::filter::LevelFilter;
 
 /// Runs a test in a process of its own, for the sake of its subscriber; what it sees there.
 fn alone(test: &str, level: LevelFilter) -> Option<Traced> {
-    if child_task().is_none() {
-        let output = child(test, "alone");
-        assert!(output.status.success(), "{output:?}");
+    if !is_alone(test) {
         return None;
     }
     let traced = Traced::default();
     tracing::subscriber::set_global_default(traced.subscriber(level)).unwrap();
-    let config = cede::Config::new().slow_after(LIMIT).brief_limit(LIMIT);
-    config.install().unwrap();
+    install_limit(LIMIT);
     Some(traced)
 }
 

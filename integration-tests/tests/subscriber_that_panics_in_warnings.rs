@@ -1,7 +1,7 @@
 //! A subscriber that panics in a warning harms nobody: neither the call that is spoken of, nor the watchdog, which goes on.
 
 use cede_integration_tests::process::{Watchdog, eventually};
-use cede_integration_tests::{Held, LIMIT, on_worker, under_c};
+use cede_integration_tests::{Held, LIMIT, install_limit, on_worker, under_c};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
@@ -33,8 +33,7 @@ fn nobody_is_harmed() {
     std::panic::set_hook(Box::new(|_| ()));
     let subscriber = Registry::default().with(LevelFilter::INFO).with(Panics);
     tracing::subscriber::set_global_default(subscriber).unwrap();
-    let config = cede::Config::new().slow_after(LIMIT).brief_limit(LIMIT);
-    config.install().unwrap();
+    install_limit(LIMIT);
     let held = Arc::new(Held::new());
     let returned = Arc::new(Mutex::new(Vec::new()));
 

@@ -1,7 +1,7 @@
 //! A call's span, and that of its task, end when they end: not when the watchdog looks for the next time.
 
 use cede_integration_tests::process::{Watchdog, eventually, eventually_idle};
-use cede_integration_tests::{Held, Traced, child, child_task};
+use cede_integration_tests::{Held, Traced, is_alone};
 use futures::executor::block_on;
 use std::thread;
 use std::time::Duration;
@@ -13,9 +13,7 @@ const LONG: Duration = Duration::from_secs(3600);
 
 /// With a call that the watchdog knows all of.
 fn ends(test: &str, level: LevelFilter) {
-    if child_task().is_none() {
-        let output = child(test, "alone");
-        assert!(output.status.success(), "{output:?}");
+    if !is_alone(test) {
         return;
     }
     let _watchdog = Watchdog::new("spans that end");
