@@ -10,14 +10,12 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::time::timeout;
 
 type Shared = State<Arc<App>>;
 
 /// `GET /kv/{key}`
 pub(crate) async fn get(State(app): Shared, Key(key): Key) -> Result<Json<Entry>, Error> {
-    let pooled = timeout(app.config.deadline, app.readers.get());
-    let mut db = pooled.await.map_err(|_| Error::Deadline)??;
+    let mut db = app.readers.get_within(app.config.deadline).await?;
     let value = cede::call(|| entries::get(&mut db, &key))
         .named("kv_get")
         .await?;
@@ -54,8 +52,7 @@ pub(crate) async fn list(
     Parameters(page): Parameters<Page>,
 ) -> Result<Json<Listing>, Error> {
     let limit = page.limit.min(LONGEST_PAGE).into();
-    let pooled = timeout(app.config.deadline, app.readers.get());
-    let mut db = pooled.await.map_err(|_| Error::Deadline)??;
+    let mut db = app.readers.get_within(app.config.deadline).await?;
     let total = cede::call(|| entries::count(&mut db, &page.prefix))
         .named("kv_count")
         .await?;
@@ -122,8 +119,7 @@ pub(crate) struct Worth {
 
 /// `GET /kv/{key}/worth`: SQLite calls a function that awaits the price service. In place: the thread waits, its slot goes on.
 pub(crate) async fn worth(State(app): Shared, Key(key): Key) -> Result<Json<Worth>, Error> {
-    let pooled = timeout(app.config.deadline, app.pricers.get());
-    let mut db = pooled.await.map_err(|_| Error::Deadline)??;
+    let mut db = app.pricers.get_within(app.config.deadline).await?;
     let worth = cede::call(|| entries::worth(&mut db, &key))
         .named("kv_worth")
         .await?;

@@ -10,7 +10,9 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 /// What opens a connection. It blocks.
 type Open = dyn Fn() -> Result<Connection, crate::db::Error> + Send + Sync;
@@ -49,6 +51,12 @@ impl Pool {
             turns: Arc::new(Semaphore::new(size)),
             idle: Mutex::default(),
         }))
+    }
+
+    /// As [`get`](Self::get), if that takes no longer.
+    pub(crate) async fn get_within(&self, limit: Duration) -> Result<Pooled, Error> {
+        let pooled = timeout(limit, self.get()).await;
+        pooled.map_err(|_| Error::Deadline)?
     }
 
     /// A connection, when there is one free: in the order in which they were asked for.

@@ -14,7 +14,6 @@ use cede::FutureExt;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
 
 type Shared = State<Arc<App>>;
 
@@ -53,8 +52,7 @@ async fn live() -> &'static str {
 
 /// `GET /ready`: whether a query can be answered.
 async fn ready(State(app): Shared) -> Result<&'static str, Error> {
-    let pooled = timeout(app.config.deadline, app.readers.get());
-    let mut db = pooled.await.map_err(|_| Error::Deadline)??;
+    let mut db = app.readers.get_within(app.config.deadline).await?;
     cede::call(|| entries::get(&mut db, ""))
         .named("ready")
         .await?;
